@@ -1,0 +1,7 @@
+"""`python -m tcpharness` is `tcpharness`."""
+
+import sys
+
+from tcpharness.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pure: flows and their state, the detectors, findings."""

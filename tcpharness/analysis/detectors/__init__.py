@@ -1,0 +1,1 @@
+"""One detector, one function; the catalogue lists them."""

@@ -1,0 +1,99 @@
+"""What a run brings home: plain data that the edge writes and the verdict reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tcpharness.analysis.finding import CaptureReport
+from tcpharness.fault.ledger import Entry
+
+
+@dataclass(slots=True)
+class ConnectionOutcome:
+    """How one connection of an endpoint went."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    error: str | None = None  # ECONNRESET, or "mismatch" when a payload byte was wrong
+    error_step: str | None = None  # the step it happened in, as "receive (scenarios/x.yaml:12:30)"
+    error_text: str | None = None
+    local: tuple[str, int] | None = None
+    remote: tuple[str, int] | None = None
+    opened_ns: int | None = None  # monotonic
+    first_byte_ns: int | None = None
+    last_byte_ns: int | None = None
+    closed_ns: int | None = None
+    tcp_info: dict[str, int] = field(default_factory=dict)  # TCP_INFO just before it was closed
+
+
+@dataclass(slots=True)
+class EndpointOutcome:
+    """What an endpoint did and how it ended."""
+
+    name: str
+    host: str
+    kind: str
+    connections: list[ConnectionOutcome] = field(default_factory=list)
+    error: str | None = None  # of the endpoint as a whole: EADDRINUSE, "exited before ready", ...
+    error_text: str | None = None
+    unfinished: str | None = None  # what it was waiting for when the deadline passed
+    exit_status: int | None = None  # run
+    output: str = ""  # run: stdout and stderr as they came, bounded
+
+    @property
+    def sent_bytes(self) -> int:
+        return sum(c.sent_bytes for c in self.connections)
+
+    @property
+    def received_bytes(self) -> int:
+        return sum(c.received_bytes for c in self.connections)
+
+    def errors(self) -> list[str]:
+        own = [self.error] if self.error else []
+        return own + [c.error for c in self.connections if c.error]
+
+
+@dataclass(slots=True)
+class CaptureOutcome:
+    """One tcpdump: its file, its closing figures, and whether it saw everything."""
+
+    vantage: str
+    host: str
+    interface: str
+    file: str  # the pcap; for a text-mode capture its output
+    filter: str | None = None
+    snaplen: int | None = None
+    captured: int | None = None
+    received: int | None = None
+    dropped: int | None = None
+    marker_seen: bool = False
+    ended_by_count: bool = False
+    text: bool = False
+    error: str | None = None
+    report: CaptureReport | None = None
+
+    def complete(self) -> bool:
+        """True when every frame of the interface is in the file, whole."""
+        restricted = self.filter or self.snaplen or self.text or self.ended_by_count
+        return self.marker_seen and not restricted and self.dropped == 0 and self.error is None
+
+
+@dataclass(slots=True)
+class LinkOutcome:
+    """One link with a middlebox: its ledger, and how often each fault fired."""
+
+    link: str
+    entries: list[Entry] = field(default_factory=list)
+    fired: dict[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All witnesses of one case."""
+
+    endpoints: dict[str, EndpointOutcome] = field(default_factory=dict)
+    captures: dict[str, CaptureOutcome] = field(default_factory=dict)  # by vantage
+    links: dict[str, LinkOutcome] = field(default_factory=dict)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)  # host -> name -> difference
+    problems: list[str] = field(default_factory=list)  # deadlines, a killed tcpdump, ...

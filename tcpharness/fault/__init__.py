@@ -1,0 +1,1 @@
+"""Pure: when -> do, in virtual time; the ledger; crafted segments."""

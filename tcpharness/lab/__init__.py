@@ -1,0 +1,1 @@
+"""Edge: namespaces, links, firewall, endpoints, the forwarding loop, tcpdump, kernel counters."""

@@ -1,0 +1,1 @@
+"""Pure: pcap files and bytes <-> segments, checksums, the one-line notation."""

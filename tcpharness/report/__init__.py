@@ -1,0 +1,1 @@
+"""Pure: a finished run as terminal text, JSON and JUnit."""

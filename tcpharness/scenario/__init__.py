@@ -1,0 +1,1 @@
+"""Pure: the YAML language: model, loading with line numbers, matrix, plan, schema."""

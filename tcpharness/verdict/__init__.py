@@ -1,0 +1,1 @@
+"""Pure: expectations against evidence, and the reconciliation of the witnesses."""
