@@ -1,0 +1,335 @@
+"""Arguments in, exit status out.
+
+0: all as expected. 1: an expectation failed, or a run is void. 2: usage, or a faulty scenario or file.
+3: the machine lacks something, named. Each command imports what it needs when it is called, so that
+`list` and `--help` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from tcpharness import __version__
+
+if TYPE_CHECKING:
+    from tcpharness.analysis.finding import CaptureReport
+    from tcpharness.scenario.model import Case
+
+OK, FAILED, USAGE, LACKING, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class UsageError(Exception):
+    """What was asked for can't be done as asked; the text names the place and the remedy."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit status is the answer."""
+    args = build_parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        return command(args)
+    except UsageError as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing more to say, and nothing went wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+# --- run ---------------------------------------------------------------------------------------
+
+
+def run_command(args: argparse.Namespace) -> int:
+    cases = chosen_cases(args)
+    if not cases:
+        raise UsageError("no scenario left to run: nothing matches -k or --tag")
+    from tcpharness.lab.door import NoPrivilege, enter
+
+    try:
+        enter()  # before a thread starts, and before anything heavy is imported
+        from tcpharness.run import Lacking, Options, run_cases
+    except NoPrivilege as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
+    from tcpharness.report.terminal import Terminal
+
+    options = Options(
+        jobs=args.jobs, timeout_ns=args.timeout, seed=args.seed, out=args.out, keep=args.keep, fail_fast=args.fail_fast
+    )  # fmt: skip
+    terminal = Terminal(sys.stderr if args.json == "-" else sys.stdout, total=len(cases))
+    try:
+        results = run_cases(cases, options, terminal)
+    except Lacking as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
+    write_reports(args, results)
+    return FAILED if any(r.verdict.outcome in ("fail", "void") for r in results) else OK
+
+
+def write_reports(args: argparse.Namespace, results: Sequence[object]) -> None:
+    if args.json:
+        from tcpharness.report.as_json import results_as_json
+
+        text = json.dumps(results_as_json(results), indent=2)  # type: ignore[arg-type]
+        if args.json == "-":
+            print(text)
+        else:
+            Path(args.json).write_text(text + "\n")
+    if args.junit:
+        from tcpharness.report.junit import results_as_junit
+
+        args.junit.write_text(results_as_junit(results))  # type: ignore[arg-type]
+
+
+# --- which scenarios ---------------------------------------------------------------------------
+
+
+def scenario_files(paths: Iterable[Path]) -> list[Path]:
+    """Files as given, and every YAML with a top-level `scenario` key under the directories."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files = sorted(p for pattern in ("*.yaml", "*.yml") for p in path.rglob(pattern))
+            found += [p for p in files if looks_like_scenario(p)]
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UsageError(f"{path}: no such file or directory")
+    return found
+
+
+def looks_like_scenario(path: Path) -> bool:
+    with path.open("rb") as file:
+        return any(line.startswith(b"scenario:") for line in file.read(1 << 20).splitlines())
+
+
+def load_cases(paths: Iterable[Path]) -> list[Case]:
+    """All cases of all files; the mistakes of all files at once."""
+    from tcpharness.scenario.load import ScenarioErrors, load
+
+    cases: list[Case] = []
+    problems: list[str] = []
+    for path in scenario_files(paths):
+        try:
+            with path.open("rb") as file:
+                cases += load(file.read((1 << 20) + 1), str(path))
+        except ScenarioErrors as errors:
+            problems.append(str(errors))
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}")
+    if problems:
+        raise UsageError("these scenarios can't be right, so nothing was run\n" + "\n".join(problems))
+    return cases
+
+
+def chosen_cases(args: argparse.Namespace) -> list[Case]:
+    cases = load_cases(args.paths)
+    if not cases:
+        raise UsageError(f"no scenario under {', '.join(map(str, args.paths))}: a scenario is YAML with `scenario:`")
+    if args.keyword:
+        cases = [c for c in cases if args.keyword.casefold() in f"{c.id} {c.name}".casefold()]
+    if args.tag:
+        cases = [c for c in cases if set(args.tag) & set(c.tags)]
+    return cases
+
+
+def list_command(args: argparse.Namespace) -> int:
+    cases = chosen_cases(args)
+    if args.json:
+        rows = [{"id": c.id, "name": c.name, "about": c.about, "tags": list(c.tags)} for c in cases]
+        print(json.dumps(rows, indent=2))
+        return OK
+    width = max((len(c.id) for c in cases), default=0)
+    for case in cases:
+        print(f"{case.id:<{width}}  {case.name}")
+    print(f"{len(cases)} cases in {len({c.file for c in cases})} files")
+    return OK
+
+
+# --- captures ----------------------------------------------------------------------------------
+
+
+def analyze_command(args: argparse.Namespace) -> int:
+    from tcpharness.report import findings
+
+    status = OK
+    for path in args.files:
+        try:
+            report = analyze_file(path)
+        except OSError as error:
+            print(f"tcpharness: {path}: {error.strerror}", file=sys.stderr)
+            status = USAGE
+            continue
+        show_capture(path, report, args, sys.stdout)
+        if report.problems and not report.frames:
+            status = USAGE
+        elif status == OK and findings.worse_than(report, args.fail_on):
+            status = FAILED
+    return status
+
+
+def analyze_file(path: Path) -> CaptureReport:
+    from tcpharness.analysis.capture import analyze
+
+    if str(path) == "-":
+        return analyze(sys.stdin.buffer)
+    with path.open("rb") as file:
+        return analyze(file)
+
+
+def show_capture(path: Path, report: CaptureReport, args: argparse.Namespace, out: TextIO) -> None:
+    from tcpharness.report import findings
+
+    for problem in report.problems:
+        print(f"tcpharness: {path}: {problem}", file=sys.stderr)
+    if args.json or args.jsonl:
+        for line in findings.as_json_lines(str(path), report) if args.jsonl else [findings.as_json(str(path), report)]:
+            print(line, file=out)
+        return
+    print(findings.as_text(str(path), report, level=args.level, flows=args.flows), file=out)
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+def explain_command(args: argparse.Namespace) -> int:
+    from tcpharness.report.explain import NotKnown, explain, overview
+
+    if not args.name:
+        print(overview())
+        return OK
+    try:
+        print(explain(args.name))
+    except NotKnown as error:
+        raise UsageError(str(error)) from None
+    return OK
+
+
+def schema_command(args: argparse.Namespace) -> int:
+    from tcpharness.scenario.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+    return OK
+
+
+def doctor_command(args: argparse.Namespace) -> int:
+    from tcpharness.lab.doctor import examine
+
+    checks = examine()
+    width = max(len(c.name) for c in checks)
+    for check in checks:
+        print(f"{check.mark}  {check.name:<{width}}  {check.found}" + (f"\n      -> {check.remedy}" if check.remedy else ""))
+    return LACKING if any(c.needed and not c.ok for c in checks) else OK
+
+
+def serve_command(args: argparse.Namespace) -> int:
+    from tcpharness.lab.door import NoPrivilege, enter
+
+    try:
+        enter()
+        from tcpharness.run import serve
+    except NoPrivilege as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
+    return serve(sys.stdin.buffer, sys.stdout)
+
+
+# --- the parser --------------------------------------------------------------------------------
+
+
+def nanoseconds(text: str) -> int:
+    from tcpharness.scenario.quantity import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tcpharness",
+        description="Proves whether TCP monitoring sees what it should: scenarios on real kernel TCP, judged.",
+        epilog="example: tcpharness run scenarios/ --jobs 16 --junit report.xml",
+    )
+    parser.add_argument("--version", action="version", version=f"tcpharness {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add_run(commands)
+    add_list(commands)
+    add_analyze(commands)
+    add_words(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # the type that add_subparsers returns has no public name
+
+
+def add_selection(command: argparse.ArgumentParser) -> None:
+    command.add_argument("paths", nargs="*", type=Path, default=[Path("scenarios")], metavar="PATH",
+                         help="scenario files, or directories of them (default: scenarios)")  # fmt: skip
+    command.add_argument("-k", dest="keyword", metavar="TEXT", help="only cases whose path or title contains TEXT")
+    command.add_argument("--tag", action="append", metavar="TAG", help="only cases with this tag; may be repeated")
+
+
+def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser("run", help="run scenarios and judge them",
+                              epilog="example: tcpharness run scenarios/window -k zero --out /tmp/zero")  # fmt: skip
+    add_selection(run)
+    run.add_argument("--jobs", type=positive, default=24, help="how many at once, at the most (default: 24)")
+    run.add_argument("--timeout", type=nanoseconds, metavar="TIME", help="for each case, instead of its own: 5s")
+    run.add_argument("--seed", type=int, help="draw every case's randomness from this number")
+    run.add_argument("--out", type=Path, metavar="DIR", help="keep captures, ledger and result.json of each case here")
+    run.add_argument("--keep", action="store_true", help="keep them also for cases that pass, without --out")
+    run.add_argument("--json", nargs="?", const="-", metavar="FILE", help="all results as JSON (to standard output)")
+    run.add_argument("--junit", type=Path, metavar="FILE", help="all results as JUnit XML")
+    run.add_argument("--fail-fast", action="store_true", help="stop at the first case that does not pass")
+    run.set_defaults(command=run_command)
+
+
+def add_list(commands: Commands[argparse.ArgumentParser]) -> None:
+    listing = commands.add_parser("list", help="list scenarios", epilog="example: tcpharness list --tag checksum")
+    add_selection(listing)
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(command=list_command)
+
+
+def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
+    analyze = commands.add_parser("analyze", help="the detectors over captures",
+                                  epilog="example: tcpharness analyze incident.pcap --level note")  # fmt: skip
+    analyze.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input")
+    analyze.add_argument("--level", choices=("info", "note", "warning", "error"), default="note",
+                         help="show findings from this level on (default: note)")  # fmt: skip
+    analyze.add_argument("--flows", action="store_true", help="a table of the flows, too")
+    analyze.add_argument("--json", action="store_true", help="as one JSON object a file")
+    analyze.add_argument("--jsonl", action="store_true", help="as JSON lines, one a finding")
+    analyze.add_argument("--fail-on", choices=("info", "note", "warning", "error"), metavar="LEVEL",
+                         help="exit with 1 when a finding has at least this level")  # fmt: skip
+    analyze.set_defaults(command=analyze_command)
+
+
+def add_words(commands: Commands[argparse.ArgumentParser]) -> None:
+    explain = commands.add_parser("explain", help="a detector, flag, header field or counter: what it means",
+                                  epilog="example: tcpharness explain zero_window")  # fmt: skip
+    explain.add_argument("name", nargs="?", help="what to explain; without it, everything there is")
+    explain.set_defaults(command=explain_command)
+    doctor = commands.add_parser("doctor", help="what this machine can run, and what mends it")
+    doctor.set_defaults(command=doctor_command)
+    schema = commands.add_parser("schema", help="the JSON Schema of scenario files, for editors")
+    schema.set_defaults(command=schema_command)
+    serve = commands.add_parser("serve", help="run cases from JSON lines on standard input (the pytest plugin does)")
+    serve.set_defaults(command=serve_command)
