@@ -278,6 +278,7 @@ class EndpointExpect:
     sent: Count | None = None
     received: Count | None = None
     throughput: Count | None = None  # bits per second, of the payload received (or sent)
+    duration: Count | None = None  # nanoseconds from the first connection's opening to the last one's end
     exit: Count | None = None  # run: exit status
     output: str | None = None  # run: text that its output must contain
 

@@ -1,0 +1,75 @@
+"""What this machine can and cannot run, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# program -> (Debian's package, needed for every run)
+PROGRAMS = {"tcpdump": ("tcpdump", True), "nft": ("nftables", False), "nc": ("netcat-openbsd", False)}
+# What some kernels lack, and what a scenario can't do without it.
+SETTINGS = {
+    "net/ipv4/tcp_rto_min_us": "shorter retransmission timeouts per namespace (a route's rto_min works without)",
+    "net/ipv4/tcp_rto_max_ms": "a bound on the back-off",
+    "net/ipv4/tcp_syn_linear_timeouts": "the linear timeouts of the first SYNs",
+    "net/core/rps_default_mask": "frames kept in order when a sender moves between CPUs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    ok: bool
+    needed: bool
+    found: str
+    remedy: str = ""
+
+    @property
+    def mark(self) -> str:
+        return "ok  " if self.ok else "FAIL" if self.needed else "miss"
+
+
+def examine() -> list[Check]:
+    """All checks, most important first. Changes nothing on the machine."""
+    return [check_python(), check_privilege(), *map(check_program, PROGRAMS), *map(check_setting, SETTINGS), check_kernel()]
+
+
+def check_python() -> Check:
+    version = platform.python_version()
+    return Check("python", sys.version_info >= (3, 11), True, version, "" if sys.version_info >= (3, 11) else "install Python 3.11")
+
+
+def check_privilege() -> Check:
+    """In a process of its own, because entering a user namespace can't be undone."""
+    script = "from tcpharness.lab.door import enter, privilege; enter(); print(privilege())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    if done.returncode == 0:
+        return Check("privilege", True, True, done.stdout.strip())
+    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return Check("privilege", False, True, reason, "run as root, or allow user namespaces: sysctl -w user.max_user_namespaces=10000")
+
+
+def find_program(name: str) -> str | None:
+    """On the PATH, or where distributions keep what ordinary users' PATH leaves out."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def check_program(name: str) -> Check:
+    package, needed = PROGRAMS[name]
+    path = find_program(name)
+    return Check(name, path is not None, needed, path or "not installed", "" if path else f"apt-get install {package}")
+
+
+def check_setting(setting: str) -> Check:
+    there = (Path("/proc/sys") / setting).exists()
+    return Check(setting.replace("/", "."), there, False, "present" if there else f"this kernel lacks it: {SETTINGS[setting]}")
+
+
+def check_kernel() -> Check:
+    offered = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().strip()
+    return Check("kernel", True, False, f"{platform.release()}; congestion control: {offered}")

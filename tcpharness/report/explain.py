@@ -1,0 +1,60 @@
+"""`tcpharness explain`: one word, all that is known of it."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+
+from tcpharness.analysis.catalog import BY_NAME, DETECTORS
+from tcpharness.report.glossary import TERMS, Term, all_words, find_terms, picture
+
+
+class NotKnown(Exception):
+    """Nothing of that name; the text suggests what is near."""
+
+
+def explain(word: str) -> str:
+    """The page about a detector, or about each flag, field, option, counter or setting of that name."""
+    if word in BY_NAME:
+        return detector_page(word)
+    terms = find_terms(word)
+    if not terms:
+        raise NotKnown(f"{word!r} is not known" + suggestion(word) + "; `tcpharness explain` lists everything")
+    return "\n\n".join(term_page(term) for term in terms)
+
+
+def suggestion(word: str) -> str:
+    near = difflib.get_close_matches(word, [*BY_NAME, *all_words()], n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def overview() -> str:
+    """Every word that can be explained, by kind."""
+    kinds: dict[str, list[str]] = {"detector": [d.name for d in DETECTORS]}
+    for term in TERMS:
+        kinds.setdefault(term.kind, []).append(term.name)
+    return "\n\n".join(f"{kind}s\n{wrapped(', '.join(names))}" for kind, names in kinds.items())
+
+
+def wrapped(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), 100, initial_indent="  ", subsequent_indent="  ")
+
+
+def term_page(term: Term) -> str:
+    parts = [f"{term.name} ({term.kind}; {term.source})", wrapped(term.meaning)]
+    if term.watch:
+        parts.append(wrapped(term.watch))
+    drawing = picture(term)
+    return "\n".join([*parts, drawing] if drawing else parts)
+
+
+def detector_page(name: str) -> str:
+    detector = BY_NAME[name]
+    lines = [f"{name} (detector; level {detector.level}; {detector.rfc or 'no RFC'})"]
+    if detector.parent:
+        lines.append(f"  counts as {detector.parent} too")
+    for heading, text in detector.parts().items():
+        lines += ["", f"{heading}:", textwrap.indent(textwrap.dedent(text).strip(), "  ")]
+    if detector.counters:
+        lines += ["", "kernel counters that must agree:", wrapped(", ".join(detector.counters))]
+    return "\n".join(lines)
