@@ -245,6 +245,7 @@ class Capture:
     names: bool = False  # True: names are looked up (no -n), in a text-mode capture
     text: bool = False  # print packets instead of writing them raw
     stall: Until | None = None  # stopped (SIGSTOP) from the start of traffic until this holds
+    off: bool = False  # nothing is captured here
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +306,8 @@ class Expect:
     endpoints: tuple[EndpointExpect, ...] = ()
     counters: tuple[CounterExpect, ...] = ()
     faults: tuple[FaultExpect, ...] = ()  # a fault not listed must have fired at least once
-    capture: dict[str, dict[str, Count]] = field(default_factory=dict)  # vantage -> captured, received, dropped
+    # vantage -> captured, received, dropped
+    capture: dict[str, dict[str, Count]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,10 @@ def listed(names: Iterable[str]) -> str:
     return shown if len(every) <= 40 else f"{shown} and {len(every) - 40} more"
 
 
-def unknown(what: str, written: str, names: Iterable[str]) -> str:
+def unknown(what: str, written: str, names: Iterable[str], where: str = "") -> str:
     """`unknown host "sever", did you mean "server"; expected one of client, server`."""
     every = list(names)
-    text = f"unknown {what} {quoted(written)}"
+    text = f"unknown {what} {quoted(written)}{where}"
     close = nearest(written, every)
     if close is not None:
         text += f", did you mean {quoted(close)}"

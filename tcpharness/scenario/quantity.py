@@ -95,7 +95,7 @@ def _scaled(number: str, factor: int, expected: str) -> int:
     whole, _, fraction = number.partition(".")
     if len(whole) > 19 or len(fraction) > 18:
         raise ValueError(f"has too many digits; expected {expected}")
-    scaled, rest = divmod(int(whole + fraction) * factor, 10 ** len(fraction))
+    scaled, rest = divmod(int(whole + fraction) * factor, int("1" + "0" * len(fraction)))
     if rest:
         raise ValueError(f"is finer than its smallest unit; expected {expected}")
     if scaled > LARGEST:

@@ -37,7 +37,7 @@ NULL = frozenset({"", "~", "null", "Null", "NULL"})
 TRUE = frozenset({"true", "True", "TRUE"})
 FALSE = frozenset({"false", "False", "FALSE"})
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(?i:inf)|\.(?i:nan)")
 
 TAB_INDENT = re.compile(r"^( *)\t[ \t]*[^\s]", re.MULTILINE)
 
@@ -222,8 +222,8 @@ class _Composer:
             if key.kind != "scalar":
                 self._problem(key.line, key.column, f"a key is {key.describe()}; expected a name")
             elif key.value in seen:
-                first = seen[key.value].line
-                self._problem(key.line, key.column, f"duplicate key {quoted(key.value)}; first on line {first}")
+                text = f"duplicate key {quoted(key.value)}; first on line {seen[key.value].line}"
+                self._problem(key.line, key.column, text)
             else:
                 seen[key.value] = key
                 node.pairs.append((key, value))
@@ -247,10 +247,10 @@ class _Composer:
             self._problem(line, column, f"tag {quoted(event.tag)} is not allowed; a scenario is plain data")
 
     def _syntax(self, error: yaml.YAMLError) -> None:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         text = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        began = getattr(error, "context_mark", None)
+        began: Any = getattr(error, "context_mark", None)
         if began is not None and began.line + 1 != line:
             text += f" ({getattr(error, 'context', None)} from line {began.line + 1})"
         self._problem(line, column, f"not YAML: {text}{self._hint(line)}")
