@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from tcpharness.scenario.model import Endpoint, Place, SocketOptions, Step, Target, Until
-from tcpharness.scenario.network_keys import HOST, NAME, PORT, SIZE, TIME
+from tcpharness.scenario.network_keys import HOST, PORT, SIZE, TIME
 from tcpharness.scenario.outline import ENDPOINT_KINDS
 from tcpharness.scenario.problem import listed, quoted, unknown
 from tcpharness.scenario.shape import (
@@ -33,6 +33,11 @@ from tcpharness.scenario.shape import (
 from tcpharness.scenario.yaml_tree import Node
 
 SECOND_NS = 1_000_000_000
+
+ENDPOINT_NAME = pattern(
+    r"[A-Za-z_](?:[A-Za-z0-9 _-]{0,38}[A-Za-z0-9_-])?",
+    "a name of letters, digits, spaces, - and _ that begins with a letter",
+)
 
 
 # --- conditions
@@ -360,6 +365,6 @@ def _check_port(fields: Fields, key: str) -> None:
 
 ENDPOINT = Table("endpoint", ENDPOINT_KEYS, _endpoint)
 ENDPOINTS = Made(
-    MapOf(NAME, ENDPOINT, "a mapping of names to endpoints", nullable=True),
+    MapOf(ENDPOINT_NAME, ENDPOINT, "a mapping of names to endpoints", nullable=True),
     lambda endpoints, at, scope: tuple(endpoints.values()),
 )

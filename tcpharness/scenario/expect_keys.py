@@ -6,7 +6,7 @@ from typing import Any
 
 from tcpharness.scenario import quantity as q
 from tcpharness.scenario.endpoint_keys import UNTIL
-from tcpharness.scenario.fault_keys import COUNT
+from tcpharness.scenario.fault_keys import COUNT, SIGNALS
 from tcpharness.scenario.model import (
     Capture,
     Count,
@@ -144,9 +144,10 @@ ERRORS = (
     "EINVAL",
     "mismatch",  # a payload byte was not what was sent
     "eof",  # the other side finished before all was received
-    "killed",
+    *(f"SIG{name}" for name in SIGNALS),  # process: on, ended by a signal
 )
 SIZE_COUNT = quantity(q.size_count, q.SIZE, r"^[0-9. ]*((B|kB|KiB|MB|MiB|GiB)[0-9. ]*)*$")
+TIME_COUNT = quantity(q.time_count, q.TIME, r"^[0-9. ]*((ns|us|ms|s|m)[0-9. ]*)*$")
 RATE_COUNT = quantity(q.rate_count, q.RATE, r"^[0-9. ]*((bit|kbit|mbit|gbit)[0-9. ]*)*$")
 EXIT_STATUS = Made(
     ByKind(scalar=integer(-64, 255, "an exit status (negative: a signal)")),
@@ -162,12 +163,13 @@ ENDPOINT_EXPECT: dict[str, Key] = {
     "sent": Key(SIZE_COUNT, "Payload bytes sent."),
     "received": Key(SIZE_COUNT, "Payload bytes received."),
     "throughput": Key(RATE_COUNT, 'Payload bits per second: "..50mbit", "1mbit..".'),
+    "duration": Key(TIME_COUNT, "From its first connection's opening to the last one's end: \"..1s\"."),
     "exit": Key(EXIT_STATUS, "run, or process: on: the exit status (negative: the signal that ended it)."),
     "output": Key(TEXT, "run: its output contains this."),
 }
 ONLY_RUN = ("output",)
 ONLY_PROCESS = ("exit",)
-NOT_RUN = ("error", "sent", "received", "throughput")
+NOT_RUN = ("error", "sent", "received", "throughput", "duration")
 
 
 def _endpoint(fields: Fields) -> Any:

@@ -128,8 +128,8 @@ MATCH_KEYS: dict[str, Key] = {
     "time": Key(TIME, "Only this long after the traffic's start."),
     "state": Key(choice(*STATES), "Only while the connection is in this state."),
     "times": Key(
-        pattern("[1-9][0-9]{0,8}|every", 'a number from 1, or "every"', _times),
-        "How often it fires, per flow (default: 1), or every.",
+        pattern("[1-9][0-9]{0,8}|every", "a number from 1, or every", _times),
+        "How often it fires, per flow (default: 1), or every time.",
     ),
     **FIELD_KEYS,
 }

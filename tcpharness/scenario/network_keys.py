@@ -166,6 +166,8 @@ ROUTE_METRICS: dict[str, Key] = {
 
 def _route(fields: Fields) -> Any:
     host, via = fields.scope.name, fields.get("via")
+    if via is None and fields.get("to") == "default":
+        return fields.wrong("to", "a default route needs via; expected a host or an address to go through")
     known = fields.scope.outline.hosts or []
     if via in known and not any(via in link.hosts for link in fields.scope.outline.links_of(host)):
         near = {name for link in fields.scope.outline.links_of(host) for name in link.hosts} - {host}

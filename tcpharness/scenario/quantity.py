@@ -65,6 +65,11 @@ def size_count(text: str) -> Count:
     return _range(text, size_bytes, f'{SIZE}, or a range such as "..64 KiB"')
 
 
+def time_count(text: str) -> Count:
+    """A time or a range of times, in nanoseconds: `..1s`, `200ms..2s`."""
+    return _range(text, time_ns, f'{TIME}, or a range such as "..1s"')
+
+
 def rate_count(text: str) -> Count:
     """A rate or a range of rates: `..50mbit`, `1mbit..2mbit`."""
     return _range(text, rate_bits, f'{RATE}, or a range such as "..50mbit"')
