@@ -101,7 +101,7 @@ def _flat(found: dict[str, tuple[FindingExpect, ...]], at: Place, scope: Scope) 
 
 
 FINDINGS_EXPECTED = "a mapping of findings to counts; {} demands silence"
-FINDINGS = Made(MapOf(FINDING, FINDING_SPEC, FINDINGS_EXPECTED), _flat)
+FINDINGS = Made(MapOf(FINDING, FINDING_SPEC, FINDINGS_EXPECTED, name="finding_counts"), _flat)
 
 
 def _of_vantage(found: dict[str, Any], at: Place, scope: Scope) -> VantageExpect:
@@ -114,7 +114,7 @@ ALTERNATIVES = Key(
     "Alternatives: exactly what one of these mappings says, besides the rest.",
 )
 VANTAGE_FINDINGS = Made(
-    MapOf(FINDING, FINDING_SPEC, FINDINGS_EXPECTED, {"one_of": ALTERNATIVES}),
+    MapOf(FINDING, FINDING_SPEC, FINDINGS_EXPECTED, {"one_of": ALTERNATIVES}, name="vantage_findings"),
     _of_vantage,
 )
 ANY = Key(VANTAGE_FINDINGS, "At one watched vantage or another.")
@@ -143,7 +143,7 @@ ERRORS = (
     "EMSGSIZE",
     "EINVAL",
     "mismatch",  # a payload byte was not what was sent
-    "eof",  # the other side finished before all was received
+    "EOF",  # the other side finished before all was received
     *(f"SIG{name}" for name in SIGNALS),  # process: on, ended by a signal
 )
 SIZE_COUNT = quantity(q.size_count, q.SIZE, r"^[0-9. ]*((B|kB|KiB|MB|MiB|GiB)[0-9. ]*)*$")

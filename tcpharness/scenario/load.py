@@ -27,6 +27,7 @@ def load(text: str | bytes, file: str, *, findings: Findings | None = None) -> l
     """
     reading = _Reading(file, catalogue() if findings is None else findings)
     tree = read_tree(text, file)
+    reading.templated = ("${" if isinstance(text, str) else b"${") in text  # type: ignore[operator]
     reading.common += tree.problems
     cases = reading.cases(tree.root) if tree.root is not None else []
     problems = reading.problems()
@@ -51,6 +52,7 @@ class _Reading:
     file: str
     findings: Findings | None
     common: list[Problem] = field(default_factory=list)  # of the file, whatever the case
+    templated: bool = True  # `${` is in the text
     by_case: dict[str, list[Problem]] = field(default_factory=dict)  # "[ip=6]" -> its own
 
     def cases(self, root: Node) -> list[Case]:
@@ -88,10 +90,11 @@ class _Reading:
 
     def _case(self, root: Node, values: dict[str, Node], bracket: str, used: set[str]) -> Any:
         problems = self.by_case.setdefault(bracket, [])
-        substitution = Substitution({"ip": Node("scalar", 0, 0, "4", True), **values}, self.file)
-        root = substitution.apply(root)
-        problems += substitution.problems
-        used |= substitution.used
+        if self.templated:
+            substitution = Substitution({"ip": Node("scalar", 0, 0, "4", True), **values}, self.file)
+            root = substitution.apply(root)
+            problems += substitution.problems
+            used |= substitution.used
         family: Literal[4, 6] = 6 if "ip" in values and values["ip"].value == "6" else 4
         return read_case(root, Scope(self.file, outline(root, self.findings), family, problems))
 

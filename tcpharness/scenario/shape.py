@@ -10,10 +10,12 @@ returned instead of a value, and reading goes on, so that all mistakes of a file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from tcpharness.scenario import quantity as quantities
 from tcpharness.scenario.model import Place
 from tcpharness.scenario.outline import Outline
 from tcpharness.scenario.problem import Problem, listed, one_of, quoted, unknown
@@ -90,7 +92,9 @@ class Scalar(Shape):
 
 def quantity(parse: Callable[[str], Any], expected: str, pattern: str) -> Scalar:
     """A number with a unit, or a range; written as text or as a bare number."""
-    json = {"type": ["string", "integer"], "pattern": pattern, "description": expected}
+    json: Json = {"type": ["string", "integer"], "pattern": pattern, "description": expected}
+    if parse is not quantities.count:
+        json |= {"minimum": 0, "maximum": 0}  # of numbers only 0 needs no unit
     return Scalar(expected, lambda node, scope: parse(node.value), json)
 
 
@@ -116,8 +120,8 @@ def choice(*words: str, values: Mapping[str, Any] | None = None, what: str = "va
             raise ValueError(f"is not known here{_meant(node.value, words)}; {one_of(words)}")
         return values[node.value] if values else node.value
 
-    # `true` and `false` are words in YAML's text and booleans in an editor's eyes.
-    enum: list[Any] = [{"true": True, "false": False}.get(word, word) for word in words]
+    # What is a word here is a boolean or a number in an editor's eyes.
+    enum: list[Any] = [{"true": True, "false": False, "4": 4, "6": 6}.get(word, word) for word in words]
     return Scalar(f"one of {listed(words)}", parse, {"enum": enum})
 
 
@@ -130,12 +134,9 @@ def _meant(written: str, words: Sequence[str]) -> str:
 
 def pattern(expression: str, expected: str, convert: Callable[[str], Any] = str) -> Scalar:
     """A word of a certain form."""
-    import re
-
-    compiled = re.compile(expression)
 
     def parse(node: Node, scope: Scope) -> Any:
-        if node.scalar() == "boolean" or not compiled.fullmatch(node.value):
+        if node.scalar() == "boolean" or not re.fullmatch(expression, node.value):
             raise ValueError(f"does not fit; expected {expected}")
         return convert(node.value)
 
@@ -271,6 +272,7 @@ class MapOf(Shape):
     expected: str
     special: Mapping[str, Key] = field(default_factory=dict)  # words that are no names
     nullable: bool = False
+    name: str = ""  # in the schema, where it is referred to
 
     def read(self, node: Node, scope: Scope) -> Any:
         if node.kind != "mapping" and not (self.nullable and node.is_null()):
@@ -292,13 +294,18 @@ class MapOf(Shape):
         return name is not WRONG and found[scope.name] is not WRONG
 
     def schema(self, defs: Json) -> Json:
+        if self.name and self.name in defs:
+            return {"$ref": f"#/$defs/{self.name}"}
         json: Json = {
             "type": ["object", "null"] if self.nullable else "object",
             "additionalProperties": self.value.schema(defs),
         }
         if self.special:
             json["properties"] = _properties(self.special, defs)
-        return json
+        if not self.name:
+            return json
+        defs[self.name] = json
+        return {"$ref": f"#/$defs/{self.name}"}
 
 
 def _properties(keys: Mapping[str, Key], defs: Json) -> Json:

@@ -174,12 +174,14 @@ class _Composer:
         return Tree(self.root, self.problems)
 
     def _take(self, event: Any) -> None:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        mark: Any = event.start_mark  # PyYAML's types allow None, its parsers never give it
+        line, column = mark.line + 1, mark.column + 1
         if isinstance(event, ScalarEvent):
             self._tag(event, line, column)
             node = Node("scalar", line, column, event.value, plain=not event.style)
             if event.style in ("|", ">"):
-                self.block_lines.append((line, event.end_mark.line + 1))
+                last: Any = event.end_mark
+                self.block_lines.append((line, last.line + 1))
             self._finish(node, event.anchor)
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._tag(event, line, column)
