@@ -14,6 +14,7 @@ class ConnectionOutcome:
 
     sent_bytes: int = 0
     received_bytes: int = 0
+    expected_bytes: int | None = None  # what the other side's steps send in all; None: not known
     error: str | None = None  # ECONNRESET, or "mismatch" when a payload byte was wrong
     error_step: str | None = None  # the step it happened in, as "receive (scenarios/x.yaml:12:30)"
     error_text: str | None = None
@@ -38,6 +39,7 @@ class EndpointOutcome:
     error_text: str | None = None
     unfinished: str | None = None  # what it was waiting for when the deadline passed
     exit_status: int | None = None  # run
+    ended_by_us: bool = False  # run: a server program that was told to end, so its exit status says nothing
     output: str = ""  # run: stdout and stderr as they came, bounded
 
     @property

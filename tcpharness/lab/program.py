@@ -1,0 +1,201 @@
+"""`run:` endpoints: real programs on a host (nc, curl, nginx, iperf3, anything).
+
+One with a `ready:` port is a server: it is ready when something listens on that port in its
+namespace, and is told to end (SIGTERM, then SIGKILL) when everybody else has. One without is a
+client: it is started with the clients and ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Protocol
+
+from tcpharness.evidence import EndpointOutcome
+from tcpharness.lab.connection import Conditions
+from tcpharness.lab.output import KeptOutput
+from tcpharness.lab.socket_table import Namespace, SocketTable
+from tcpharness.scenario.model import Endpoint
+
+READY_POLL_S = 0.002
+TERM_S = 1.0  # between SIGTERM and SIGKILL
+
+
+class Child(Protocol):
+    """A process of the lab, as the spawner hands it out."""
+
+    def kill(self, number: int) -> None: ...
+    async def wait(self) -> int: ...
+
+
+class Processes(Protocol):
+    """Starts processes of one lab."""
+
+    def run(
+        self,
+        argv: list[str],
+        *,
+        netns: int,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+        cwd: str | None,
+        env: dict[str, str] | None,
+        hosts_file: str | None,
+    ) -> Child: ...
+
+    def call(self, entry: str, payload: bytes, fds: list[int], netns: int | None) -> Child: ...
+
+
+class HostNamespace(Namespace, Protocol):
+    @property
+    def fd(self) -> int: ...
+
+
+class Program:
+    """One program, its output and its end."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        namespace: HostNamespace,
+        processes: Processes,
+        stage: Conditions,
+        base_dir: Path,
+        hosts_file: str | None = None,
+    ) -> None:
+        self.outcome = EndpointOutcome(endpoint.name, endpoint.on, endpoint.kind)
+        self.leads = endpoint.port is None
+        self._endpoint = endpoint
+        self._namespace = namespace
+        self._processes = processes
+        self._stage = stage
+        self._base_dir = base_dir
+        self._hosts_file = hosts_file
+        self._child: Child | None = None
+        self._exit: asyncio.Task[int] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._output = KeptOutput()
+        self._ready = False
+
+    async def prepare(self, deadline_ns: int) -> None:
+        """A server: started, and listening on its port, or the outcome says why not."""
+        if self.leads:
+            return
+        with SocketTable(self._namespace) as table:
+            if self._endpoint.port in table.listening():
+                where = f"port {self._endpoint.port} on host {self._endpoint.on}"
+                self._fail("EADDRINUSE", f"{where} is already in use")
+                return
+            self._start()
+            while self._exit is not None:
+                if self._endpoint.port in table.listening():
+                    self._ready = True
+                    self._stage.reach(self.outcome.name, "listening")
+                    return
+                if self._exit.done() or time.monotonic_ns() > deadline_ns:
+                    await self._never_listened(self._exit)
+                    return
+                await asyncio.wait({self._exit}, timeout=READY_POLL_S)
+
+    async def play(self) -> None:
+        try:
+            if self.leads:
+                self._start()
+            if self._exit is not None:
+                status = await asyncio.shield(self._exit)
+                self._output.drain()
+                self._note_exit(status)
+        finally:
+            self.outcome.output = self._output.text()
+            self._stage.reach(self.outcome.name, "closed")
+            self._stage.reach(self.outcome.name, "done")
+
+    def no_more_clients(self) -> None:
+        """A server is told to end; what it says to that is no failure."""
+        if self._child is not None and self._exit is not None and not self._exit.done():
+            self.outcome.ended_by_us = True
+            self._ending = asyncio.create_task(self._end(self._child, self._exit))
+
+    async def expire(self) -> str:
+        last = self._output.last_lines()
+        command = " ".join(self._endpoint.command)
+        return f"run: {command} has not exited at {self._endpoint.at}" + (
+            f"; it said: {last}" if last else ""
+        )
+
+    def kill(self, number: int) -> bool:
+        if self._child is not None:
+            self._child.kill(number)
+        return True
+
+    def close(self) -> None:
+        if self._child is not None and self._exit is not None and not self._exit.done():
+            self._child.kill(signal.SIGKILL)
+        for task in (self._exit, self._ending):
+            if task is not None:
+                task.cancel()
+        self._output.close()
+        self.outcome.output = self._output.text()
+
+    # --- the parts
+
+    def _start(self) -> None:
+        argv = list(self._endpoint.command)
+        if shutil.which(argv[0], path=os.environ.get("PATH")) is None:
+            self._fail("ENOENT", f"{argv[0]}: no such program on this machine")
+            return
+        with open(os.devnull, "rb") as nothing:
+            writing = self._output.open()
+            try:
+                self._child = self._processes.run(
+                    argv,
+                    netns=self._namespace.fd,
+                    stdin=nothing.fileno(),
+                    stdout=writing,
+                    stderr=writing,
+                    cwd=str(self._base_dir),
+                    env=None,
+                    hosts_file=self._hosts_file,
+                )
+            except OSError as error:
+                self._fail("not started", f"{argv[0]} on host {self._endpoint.on}: {error.strerror or error}")
+                return
+            finally:
+                os.close(writing)
+        self._exit = asyncio.create_task(self._child.wait())
+
+    async def _never_listened(self, exit_task: asyncio.Task[int]) -> None:
+        port = f"port {self._endpoint.port} of host {self._endpoint.on}"
+        if exit_task.done():
+            self.outcome.exit_status = exit_task.result()
+            text = f"exited with status {self.outcome.exit_status} before it listened on {port}"
+            self._output.drain()
+        else:
+            text = f"did not listen on {port} in time"
+            self.kill(signal.SIGKILL)
+            await exit_task
+            self._output.drain()
+        last = self._output.last_lines()
+        self._fail(
+            "not ready", f"{self._endpoint.command[0]} {text}" + (f"; it said: {last}" if last else "")
+        )
+
+    def _note_exit(self, status: int) -> None:
+        self.outcome.exit_status = status
+        if status < 0 and not self.outcome.ended_by_us and self.outcome.error is None:
+            name = signal.Signals(-status).name
+            self._fail(name, f"killed by {name}")
+
+    def _fail(self, error: str, text: str) -> None:
+        self.outcome.error, self.outcome.error_text = error, text
+
+    async def _end(self, child: Child, exit_task: asyncio.Task[int]) -> None:
+        child.kill(signal.SIGTERM)
+        done, _ = await asyncio.wait({exit_task}, timeout=TERM_S)
+        if not done:
+            child.kill(signal.SIGKILL)

@@ -1,0 +1,329 @@
+"""Endpoints on the real kernel: every step, every ending."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_lab import HandMadeLab, client, listener, options, plan, small_lab, step
+
+from tcpharness.evidence import EndpointOutcome
+from tcpharness.lab.actors import Actors
+from tcpharness.lab.payload import Seeded
+from tcpharness.lab.socket_table import SocketTable, settle
+from tcpharness.lab.stage import Stage
+from tcpharness.scenario.model import Endpoint, Target, Until
+
+pytestmark = pytest.mark.netns
+SECOND = 1_000_000_000
+KIB = 1024
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[HandMadeLab]:
+    with small_lab() as made:
+        yield made
+
+
+Meanwhile = Callable[[Actors, Stage], Awaitable[None]]
+
+
+def play(
+    lab: HandMadeLab,
+    *endpoints: Endpoint,
+    ip: int = 4,
+    seconds: float = 5,
+    base_dir: Path = Path(),
+    meanwhile: Meanwhile | None = None,
+) -> dict[str, EndpointOutcome]:
+    """The endpoints' outcomes. Every play must leave the lab quiet, whatever went wrong in it."""
+
+    async def run() -> dict[str, EndpointOutcome]:
+        stage = Stage()
+        async with Actors(plan(*endpoints, ip=ip), lab, stage, seed=7, base_dir=base_dir) as actors:
+            await actors.start()
+            other = asyncio.ensure_future(meanwhile(actors, stage)) if meanwhile else None
+            outcomes = await actors.finish(time.monotonic_ns() + int(seconds * SECOND))
+            if other:
+                await other
+        assert await settle(lab, time.monotonic_ns() + 2 * SECOND) == []
+        return outcomes
+
+    return asyncio.run(run())
+
+
+def errors(outcomes: dict[str, EndpointOutcome]) -> dict[str, list[str]]:
+    return {name: outcome.errors() for name, outcome in outcomes.items() if outcome.errors()}
+
+
+@pytest.mark.parametrize("ip", [4, 6])
+def test_bytes_arrive_and_are_checked(lab: HandMadeLab, ip: int) -> None:
+    outcomes = play(lab, listener(), client(step("send", size=300 * KIB), step("close")), ip=ip)
+    assert errors(outcomes) == {}
+    sent, received = outcomes["client"].connections[0], outcomes["server"].connections[0]
+    assert (sent.sent_bytes, received.received_bytes) == (300 * KIB, 300 * KIB)
+    assert received.expected_bytes == 300 * KIB
+    assert received.remote == sent.local
+    assert sent.opened_ns is not None
+    assert received.opened_ns is not None
+    assert received.first_byte_ns is not None
+    assert received.last_byte_ns is not None
+    assert received.closed_ns is not None
+    assert received.opened_ns < received.first_byte_ns <= received.last_byte_ns < received.closed_ns
+    assert received.tcp_info["bytes_received"] >= 300 * KIB
+    assert outcomes["server"].unfinished is None
+
+
+def test_a_wrong_byte_is_named_by_its_offset(lab: HandMadeLab) -> None:
+    """Somebody else connects too, and says what the client says but for the seventh byte."""
+    said = bytearray(Seeded(7, "client").read(0, 10))
+    said[6] ^= 0x20
+
+    async def forge(actors: Actors, stage: Stage) -> None:
+        with lab.hosts["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as forger:
+            forger.connect(("10.77.0.2", 105))
+            forger.send(said)
+
+    outcomes = play(lab, listener(times=2), client(step("send", size=10)), meanwhile=forge)
+    wrong = [c for c in outcomes["server"].connections if c.error]
+    assert [(c.error, c.error_step, c.received_bytes) for c in wrong] == [
+        ("mismatch", "receive (x.yaml:5:3)", 10)
+    ]
+    assert wrong[0].error_text == "byte 6 of the stream (from 0) is not what was sent"
+
+
+def test_both_directions_with_text_file_and_size(lab: HandMadeLab, tmp_path: Path) -> None:
+    (tmp_path / "body.bin").write_bytes(bytes(range(256)) * 100)
+    outcomes = play(
+        lab,
+        listener(
+            step("receive", text=b"\r\n\r\n"), step("send", text=b"HELLO"), step("send", size=70_000),
+            step("receive"),
+        ),
+        client(
+            step("send", text=b"GET /\r\n\r\n"), step("send", file="body.bin"), step("receive", text=b"LO"),
+            step("receive", size=69_000), step("receive", size=1_000), step("shutdown"), step("receive"),
+        ),
+        base_dir=tmp_path,
+    )  # fmt: skip
+    assert errors(outcomes) == {}
+    assert outcomes["server"].received_bytes == 9 + 25_600
+    assert outcomes["client"].received_bytes == 70_005
+
+
+def test_a_file_that_is_not_there(lab: HandMadeLab, tmp_path: Path) -> None:
+    outcomes = play(lab, listener(), client(step("send", 12, file="no.bin")), base_dir=tmp_path)
+    (connection,) = outcomes["client"].connections
+    assert connection.error == "ENOENT"
+    assert connection.error_step == "send (x.yaml:12:3)"
+    assert "no.bin" in (connection.error_text or "")
+
+
+def test_without_steps_a_client_closes_and_a_listener_reads_to_the_end(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(), client())
+    assert errors(outcomes) == {}
+    assert outcomes["server"].connections[0].closed_ns is not None
+
+
+def test_blocked_is_seen_and_the_server_goes_on(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(
+            step("pause", until="client blocked"), step("receive", size=200 * KIB),
+            step("pause", until="client blocked"), step("receive"),
+        ),
+        client(step("send", size=8192 * KIB), options=options(sndbuf=64 * KIB)),
+    )  # fmt: skip
+    assert errors(outcomes) == {}
+    assert outcomes["server"].received_bytes == 8192 * KIB
+    # The kernel's own witness: the sender was limited by the receiver's window.
+    assert outcomes["client"].connections[0].tcp_info["rwnd_limited"] > 0
+
+
+def test_a_condition_that_can_no_longer_come_true_ends_at_once(lab: HandMadeLab) -> None:
+    began = time.monotonic()
+    outcomes = play(
+        lab,
+        listener(step("pause", until="client blocked"), step("receive")),
+        client(step("send", size=10)),
+    )
+    (connection,) = outcomes["server"].connections
+    assert connection.error == "unmet"
+    assert connection.error_text == "waited until client blocked; client was established, closed, done"
+    assert time.monotonic() - began < 2
+
+
+def test_many_connections_at_once(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(step("receive", size=64 * KIB), step("send", size=5000), times=50),
+        client(step("send", size=64 * KIB), step("receive"), times=50),
+    )
+    assert errors(outcomes) == {}
+    assert len(outcomes["server"].connections) == len(outcomes["client"].connections) == 50
+    assert outcomes["server"].received_bytes == 50 * 64 * KIB
+    assert outcomes["client"].received_bytes == 50 * 5000
+
+
+def test_two_clients_of_one_listener_are_told_apart_by_what_they_send(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(times=2),
+        client(step("send", size=10_000), name="one"),
+        client(step("send", size=20_000), name="two"),
+    )
+    assert errors(outcomes) == {}
+    assert {c.expected_bytes for c in outcomes["server"].connections} == {10_000, 20_000}
+
+
+def test_refused(lab: HandMadeLab) -> None:
+    outcomes = play(lab, client(target=Target(None, "server", 9)))
+    (connection,) = outcomes["client"].connections
+    assert connection.error == "ECONNREFUSED"
+    assert connection.error_step == "connect (x.yaml:6:3)"
+    assert "10.77.0.2 port 9" in (connection.error_text or "")
+
+
+def test_abort_resets_the_other_side(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(), client(step("send", size=10), step("abort")))
+    assert errors(outcomes) == {"server": ["ECONNRESET"]}
+    assert outcomes["client"].connections[0].tcp_info["state"] == 1  # seen just before the abort
+
+
+def test_close_with_unread_bytes_resets_as_close_does(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(step("pause", until="client established"), step("receive", size=1), step("close")),
+        client(step("send", size=1000), step("receive")),
+    )
+    assert errors(outcomes) == {"client": ["ECONNRESET"]}
+
+
+def test_writing_to_a_closed_connection(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(step("close")),
+        client(
+            step("receive"),
+            step("send", size=1),
+            step("pause", wait_ns=SECOND // 50),
+            step("send", 11, size=1),
+        ),
+    )
+    (connection,) = outcomes["client"].connections
+    assert connection.error == "EPIPE"
+    assert connection.error_step == "send (x.yaml:11:3)"
+
+
+def test_end_of_file_too_early_for_a_step(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(step("receive", size=100)), client(step("send", size=60)))
+    (connection,) = outcomes["server"].connections
+    assert connection.error == "EOF"
+    assert connection.error_text == "the other side closed 40 bytes short of 100"
+
+
+def test_a_port_in_use_is_named_with_its_host(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(), listener(name="second"), client())
+    assert outcomes["second"].error == "EADDRINUSE"
+    assert outcomes["second"].error_text == "port 105 on host server is already in use"
+    assert outcomes["server"].errors() == []
+
+
+def test_options_are_set_before_and_in_between(lab: HandMadeLab) -> None:
+    seen: dict[str, Any] = {}
+
+    async def look(actors: Actors, stage: Stage) -> None:
+        await stage.wait(Until("fault", "fired", plan().case.at))  # released below
+        sock = actors._actors["client"].connections[0].sock  # type: ignore[attr-defined]
+        seen["mss"] = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        seen["nodelay"] = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        seen["idle"] = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        seen["timeout"] = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        seen["tos"] = sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS)
+        seen["rcvbuf"] = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        stage.reach("look", "fired")
+
+    async def both(actors: Actors, stage: Stage) -> None:
+        looking = asyncio.ensure_future(look(actors, stage))
+        await stage.wait(step("pause", until="server established").until)  # type: ignore[arg-type]
+        while actors._actors["client"].connections[0].doing.startswith(("connect", "set")):  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        stage.reach("fault", "fired")
+        await looking
+
+    first = options(mss=700, rcvbuf=100_000, tos=16, congestion="reno")
+    later = options(nodelay=True, keepalive=(2 * SECOND, SECOND, 3), user_timeout_ns=SECOND * 3 // 2)
+    outcomes = play(
+        lab,
+        listener(step("receive")),
+        client(step("set", options=later), step("pause", until="look fired"), options=first),
+        meanwhile=both,
+    )
+    assert errors(outcomes) == {}
+    assert seen == {"mss": 688, "nodelay": 1, "idle": 2, "timeout": 1500, "tos": 16, "rcvbuf": 200_000}
+
+
+def test_an_option_that_the_kernel_refuses_is_named(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(), client(options=options(congestion="nosuch")))
+    (connection,) = outcomes["client"].connections
+    assert connection.error == "ENOENT"
+    assert connection.error_text == "socket option congestion nosuch: No such file or directory"
+
+
+def test_a_deadline_says_what_each_was_waiting_for(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(step("receive", 9)),
+        client(step("send", size=4096), step("pause", 12, until="storm fired")),
+        seconds=0.2,
+    )
+    assert outcomes["server"].unfinished == "receive: eof at x.yaml:9:3, 4096 bytes so far"
+    assert outcomes["client"].unfinished == "pause: until storm fired at x.yaml:12:3"
+    assert outcomes["client"].connections[0].closed_ns is not None
+
+
+def test_a_listener_that_nobody_reaches_is_let_go(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(), client(target=Target(None, "server", 9)))
+    assert outcomes["server"].unfinished is None
+    assert outcomes["server"].error_text == "0 of 1 connections came"
+
+
+def test_within_one_host_the_loopback_is_used(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(), client(step("send", size=10), on="server"))
+    assert outcomes["client"].connections[0].remote == ("127.0.0.1", 105)
+    assert outcomes["server"].received_bytes == 10
+
+
+def test_a_source_port_as_asked(lab: HandMadeLab) -> None:
+    outcomes = play(lab, listener(port=106), client(from_port=40_001))
+    assert outcomes["server"].connections[0].remote == ("10.77.0.1", 40_001)
+
+
+def test_an_endpoint_in_the_loop_cannot_be_killed(lab: HandMadeLab) -> None:
+    async def kill(actors: Actors, stage: Stage) -> None:
+        actors.kill("server", "KILL")
+
+    outcomes = play(lab, listener(), client(), meanwhile=kill)
+    assert outcomes["server"].error == "not a process"
+
+
+def test_settle_says_what_is_left(lab: HandMadeLab) -> None:
+    async def run() -> list[str]:
+        return await settle(lab, time.monotonic_ns() + SECOND // 50)
+
+    with lab.hosts["server"].socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+        listening.bind(("10.77.0.2", 107))
+        listening.listen()
+        with lab.hosts["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as connecting:
+            connecting.connect(("10.77.0.2", 107))
+            port = connecting.getsockname()[1]
+            with SocketTable(lab.hosts["server"]) as table:
+                assert table.listening() == {107}
+            left = asyncio.run(run())
+    assert f"client: 10.77.0.1.{port} > 10.77.0.2.107 ESTABLISHED" in left
+    assert f"server: 10.77.0.2.107 > 10.77.0.1.{port} ESTABLISHED" in left
