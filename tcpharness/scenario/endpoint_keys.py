@@ -361,6 +361,7 @@ def _check_port(fields: Fields, key: str) -> None:
         if (fact.on, fact.port) == (fields.get("on"), fields.get(key)):
             text = f"port {fact.port} of {fact.on} belongs to endpoint {quoted(name)}; expected another port"
             fields.wrong(key, text)
+            return
 
 
 ENDPOINT = Table("endpoint", ENDPOINT_KEYS, _endpoint)

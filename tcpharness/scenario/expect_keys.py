@@ -50,6 +50,9 @@ def _vantage(node: Node, scope: Scope) -> str:
     """A vantage, with a hint where a host has several interfaces."""
     known = scope.outline.names("vantage")
     if known is not None and node.value not in known:
+        own = [name for name in known if name.startswith(f"{node.value}.")]
+        if own:
+            raise Unknown(f"{node.value} has several interfaces; {one_of(own)}")
         raise Unknown(unknown("vantage", node.value, known))
     return scope.outline.vantages.get(node.value, node.value)
 

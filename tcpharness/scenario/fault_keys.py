@@ -11,7 +11,7 @@ from tcpharness.scenario.endpoint_keys import PAYLOAD_TEXT
 from tcpharness.scenario.model import Action, Fault, Match, Place
 from tcpharness.scenario.network_keys import HOST, TIME
 from tcpharness.scenario.outline import LinkFact, fault_name
-from tcpharness.scenario.problem import listed, quoted
+from tcpharness.scenario.problem import listed, one_of, quoted
 from tcpharness.scenario.shape import (
     SWITCH,
     TEXT,
@@ -193,7 +193,7 @@ def _set(fields: Fields) -> Any:
     spec = _spec(fields, **fields.only("flags"))
     if not spec.given() and not fields.get("strip"):
         return fields.scope.wrong(
-            fields.at, f"set without a field; {listed(FIELD_KEYS)}, flags or strip expected"
+            fields.at, f"set without a field; {one_of([*FIELD_KEYS, 'flags', 'strip'])}"
         )
     return {"fields": spec, "strip": fields.get("strip", ()), "fix": fields.get("checksum", "fix") == "fix"}
 

@@ -37,13 +37,12 @@ from tcpharness.scenario.yaml_tree import Node
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_-]{0,39}"
 NAME = pattern(NAME_PATTERN, "a name of letters, digits, - and _ that begins with a letter")
 HOST = reference("host")
+# "any" is every vantage, "default" a route.
+RESERVED = ("any", "default")
 PORT = integer(1, 65535, "a port")
 PORTS = ListOf(PORT, "a list of ports", single=True)
 TIME = quantity(q.time_ns, q.TIME, r"^(0|[0-9]+(\.[0-9]+)? ?(ns|us|ms|s|m))$")
 SIZE = quantity(q.size_bytes, q.SIZE, r"^(0|[0-9]+(\.[0-9]+)? ?(B|kB|KiB|MB|MiB|GiB))$")
-
-# Words that mean something where a host's name may stand.
-RESERVED = ("any", "default")
 
 
 # --- sysctl
@@ -253,26 +252,24 @@ def _bare_host(name: str, at: Place, scope: Scope) -> Host:
     return Host(name, {}, {}, False, None, (), None, at)
 
 
-def _hosts(hosts: Any, at: Place, scope: Scope) -> Any:
-    every = tuple(hosts.values()) if isinstance(hosts, dict) else hosts
-    if not every:
-        return scope.wrong(at, "no host at all; expected at least one")
+def _check_hosts(hosts: Sequence[Host], scope: Scope) -> None:
     seen: dict[str, Place] = {}
-    for host in every:
+    for host in hosts:
         if host.name in seen:
             scope.wrong(host.at, f"duplicate host {quoted(host.name)}; first at {seen[host.name]}")
         if host.name in RESERVED:
             scope.wrong(host.at, f"{quoted(host.name)} means something else; expected another name")
         seen[host.name] = host.at
-    return every
 
 
-HOSTS = Made(
-    ByKind(
-        list=ListOf(Made(NAME, _bare_host), "a list of names", least=1),
-        mapping=MapOf(NAME, HOST_TABLE, "a mapping of names to hosts"),
-    ),
-    _hosts,
+def _mapped_hosts(hosts: dict[str, Host], at: Place, scope: Scope) -> Any:
+    _check_hosts(tuple(hosts.values()), scope)
+    return tuple(hosts.values()) or scope.wrong(at, "no host at all; expected at least one")
+
+
+HOSTS = ByKind(
+    list=ListOf(Made(NAME, _bare_host), "a list of names", least=1, check=_check_hosts),
+    mapping=Made(MapOf(NAME, HOST_TABLE, "a mapping of names to hosts"), _mapped_hosts),
 )
 
 
@@ -365,7 +362,7 @@ LINK = Table(
 )
 
 
-def _links(links: tuple[Link, ...], at: Place, scope: Scope) -> Any:
+def _check_links(links: Sequence[Link], scope: Scope) -> None:
     seen: dict[str, Place] = {}
     for link in links:
         if link.name in seen:
@@ -374,12 +371,10 @@ def _links(links: tuple[Link, ...], at: Place, scope: Scope) -> Any:
                 f"a second link {quoted(link.name)}; expected a name of its own, {{join: ..., name: ...}}",
             )
         seen[link.name] = link.at
-    return links
 
 
-LINKS = Made(
-    ListOf(
-        ByKind(list=Made(JOINED, _short_link), mapping=LINK), "a list of links, such as [[client, server]]"
-    ),
-    _links,
+LINKS = ListOf(
+    ByKind(list=Made(JOINED, _short_link), mapping=LINK),
+    "a list of links, such as [[client, server]]",
+    check=_check_links,
 )

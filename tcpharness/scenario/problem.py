@@ -52,7 +52,7 @@ def listed(names: Iterable[str]) -> str:
 
 def unknown(what: str, written: str, names: Iterable[str], where: str = "") -> str:
     """`unknown host "sever", did you mean "server"; expected one of client, server`."""
-    every = list(names)
+    every = list(dict.fromkeys(names))
     text = f"unknown {what} {quoted(written)}{where}"
     close = nearest(written, every)
     if close is not None:

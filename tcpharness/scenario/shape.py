@@ -64,6 +64,8 @@ class Shape:
         raise NotImplementedError
 
     def mismatch(self, node: Node, scope: Scope) -> Wrong:
+        if node.is_null():
+            return scope.wrong(node, f"a value is missing; expected {self.expected}")
         return scope.wrong(node, f"{node.describe()} cannot stand here; expected {self.expected}")
 
 
@@ -238,15 +240,19 @@ class ListOf(Shape):
     expected: str
     least: int = 0
     single: bool = False
+    check: Callable[[Sequence[Any], Scope], None] | None = None  # of those that are right by themselves
 
     def read(self, node: Node, scope: Scope) -> Any:
         if node.kind != "list" and not self.single:
             return self.mismatch(node, scope)
         nodes = node.items if node.kind == "list" else [node]
         if len(nodes) < self.least:
-            return scope.wrong(node, f"{len(nodes)} values are too few; expected {self.expected}")
+            return scope.wrong(node, f"{len(nodes)} of at least {self.least}; expected {self.expected}")
         values = [self.item.read(item, scope) for item in nodes]
-        return WRONG if any(value is WRONG for value in values) else tuple(values)
+        right = tuple(value for value in values if value is not WRONG)
+        if self.check is not None:
+            self.check(right, scope)
+        return right if len(right) == len(values) else WRONG
 
     def schema(self, defs: Json) -> Json:
         item = self.item.schema(defs)
