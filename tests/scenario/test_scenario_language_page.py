@@ -1,0 +1,89 @@
+"""docs/language.md: every example loads, and its tables of keys are those that the loader reads by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tcpharness.scenario.load import load
+from tcpharness.scenario.scenario_keys import SCENARIO, Resolved
+from tcpharness.scenario.shape import ByKind, Key, ListOf, Made, MapOf, OneVerb, Shape, Table, Verb
+
+PAGE = Path(__file__).parents[2] / "docs" / "language.md"
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+TABLE = re.compile(r"(<!-- table: ([a-z ]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+# What a fragment leaves out.
+REST = {
+    "scenario": "An example",
+    "hosts": "[client, server]",
+    "links": "[[client, server]]",
+    "endpoints": "{server: {on: server, listen: 105}, client: {on: client, connect: server}}",
+    "expect": "{findings: {client: {}}}",
+}
+
+
+def completed(example: str) -> str:
+    given = set(re.findall(r"^([a-z]+):", example, re.MULTILINE))
+    missing = [f"{key}: {value}\n" for key, value in REST.items() if key not in given]
+    # A router instead of a direct link has endpoints that nobody asked for.
+    return "".join(missing) + example
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_every_example_loads(number: int) -> None:
+    assert load(completed(EXAMPLES[number]), f"language.md example {number + 1}")
+
+
+def shapes(shape: Shape | None) -> Iterator[Shape]:
+    """The shape and all that it is made of."""
+    if shape is None:
+        return
+    yield shape
+    for part in PARTS.get(type(shape), lambda _: ())(shape):
+        yield from shapes(part)
+
+
+PARTS: dict[type, Any] = {
+    Table: lambda s: [key.shape for key in s.keys.values()],
+    OneVerb: lambda s: [verb.shape for verb in s.verbs.values()],
+    Made: lambda s: [s.shape],
+    Resolved: lambda s: [s.shape],
+    ByKind: lambda s: s.shapes,
+    ListOf: lambda s: [s.item],
+    MapOf: lambda s: [s.key, s.value, *(key.shape for key in s.special.values())],
+}
+TABLES: dict[str, Mapping[str, Key] | Mapping[str, Verb]] = {}
+for found in shapes(SCENARIO):
+    if isinstance(found, Table):
+        TABLES[found.name] = found.keys
+    elif isinstance(found, OneVerb):
+        TABLES[found.name] = found.verbs
+
+# These three say of themselves all there is, in a sentence of the page.
+TOLD = {"send", "receive", "pause", "stall"}
+# Their header fields are in the table of `when`, once.
+FIELDS = set(TABLES["when"]) & set(TABLES["inject"]) - {"to", "from", "flags", "seq", "ack"}
+
+
+def rendered(name: str) -> str:
+    keys = TABLES[name]
+    shown = {key: rule for key, rule in keys.items() if name == "when" or key not in FIELDS}
+    rows = [f"| `{key}` | {rule.about.replace('|', chr(92) + '|')} |\n" for key, rule in shown.items()]
+    return f"| {name} | |\n|---|---|\n" + "".join(rows)
+
+
+def test_the_tables_of_keys_are_current(request: pytest.FixtureRequest) -> None:
+    text = PAGE.read_text()
+    current = TABLE.sub(lambda found: found[1] + rendered(found[2]) + found[4], text)
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(current)
+    assert PAGE.read_text() == current, "run pytest --update-golden, then read the diff"
+
+
+def test_every_table_is_on_the_page() -> None:
+    assert set(TABLES) - TOLD == {found[1] for found in TABLE.findall(PAGE.read_text())}
