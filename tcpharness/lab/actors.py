@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab.endpoint import Actor, Connector, Listener
-from tcpharness.lab.endpoint_process import ProcessEndpoint
+from tcpharness.lab.far_endpoint import FarEndpoint
 from tcpharness.lab.program import Processes, Program
 from tcpharness.lab.script import write_scripts
 from tcpharness.lab.socket_table import Namespace, Row, SocketTable
@@ -64,16 +64,17 @@ class Actors:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._cancel()
-        for actor in self._actors.values():
-            actor.close()
+        await self._close()
 
     async def start(self, deadline_ns: int | None = None) -> None:
         """Returns when all listeners listen and all server programs are ready, or have said why not."""
         by = deadline_ns or time.monotonic_ns() + READY_NS
-        async with asyncio.TaskGroup() as group:
-            for actor in self._actors.values():
-                group.create_task(actor.prepare(by))
+        # Programs after listeners: a port that a listener has is not a program's readiness.
+        for programs in (False, True):
+            async with asyncio.TaskGroup() as group:
+                for actor in self._actors.values():
+                    if (actor.outcome.kind == "run") == programs:
+                        group.create_task(actor.prepare(by))
         self._play(leads=False)
 
     async def finish(self, deadline_ns: int) -> dict[str, EndpointOutcome]:
@@ -86,7 +87,7 @@ class Actors:
         except TimeoutError:
             for name in self._unended():
                 self._actors[name].outcome.unfinished = await self._actors[name].expire()
-        await self._cancel()
+        await self._close()
         return {name: actor.outcome for name, actor in self._actors.items()}
 
     def kill(self, endpoint: str, number: int | str = signal.SIGKILL) -> None:
@@ -112,7 +113,7 @@ class Actors:
             return Program(endpoint, namespace, self._lab.processes, self._stage, self._base_dir)
         script = self._scripts[endpoint.name]
         if endpoint.process:
-            return ProcessEndpoint(script, namespace.fd, self._lab.processes, self._stage)
+            return FarEndpoint(script, namespace.fd, self._lab.processes, self._stage)
         return (Listener if endpoint.kind == "listen" else Connector)(script, namespace, self._stage)
 
     def _play(self, *, leads: bool) -> None:
@@ -160,8 +161,9 @@ class Actors:
             return False
         return alone_ns > TALK_NS or not [r for r in rows if port in (r.lport, r.rport)]
 
-    async def _cancel(self) -> None:
+    async def _close(self) -> None:
         tasks = [task for task in self._tasks.values() if not task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(actor.close() for actor in self._actors.values()))

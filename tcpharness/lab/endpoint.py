@@ -44,8 +44,8 @@ class Actor(Protocol):
     def kill(self, number: int) -> bool:
         """Sends a signal; False when it has no process of its own."""
 
-    def close(self) -> None:
-        """Lets go of everything, at once."""
+    async def close(self) -> None:
+        """Lets go of everything, at once; nothing of it is left when this returns."""
 
 
 class SocketActor:
@@ -104,7 +104,7 @@ class SocketActor:
         return connection
 
     def _ended(self) -> None:
-        self.close()
+        self._drop()
         self._stage.reach(self.script.name, "closed")
         self._stage.reach(self.script.name, "done")
 
@@ -126,7 +126,10 @@ class SocketActor:
     def no_more_clients(self) -> None:
         """Nobody will connect any more."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
         for connection in self.connections:
             connection.drop()
 
@@ -222,7 +225,7 @@ class Listener(SocketActor):
         served, wanted = len(self.connections), self.script.endpoint.times
         return f"listen: connection {served + 1} of {wanted} at {self.script.at}"
 
-    def close(self) -> None:
-        super().close()
+    def _drop(self) -> None:
+        super()._drop()
         if self._sock is not None:
             self._sock.close()

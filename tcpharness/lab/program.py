@@ -23,6 +23,7 @@ from tcpharness.scenario.model import Endpoint
 
 READY_POLL_S = 0.002
 TERM_S = 1.0  # between SIGTERM and SIGKILL
+GONE_S = 2.0  # a killed process may take this long to be gone
 
 
 class Child(Protocol):
@@ -133,12 +134,13 @@ class Program:
             self._child.kill(number)
         return True
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._child is not None and self._exit is not None and not self._exit.done():
             self._child.kill(signal.SIGKILL)
-        for task in (self._exit, self._ending):
-            if task is not None:
-                task.cancel()
+        tasks = {task for task in (self._exit, self._ending) if task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=GONE_S)
+        self._output.drain()
         self._output.close()
         self.outcome.output = self._output.text()
 

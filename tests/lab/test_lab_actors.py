@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playing import SECOND, errors, play
 from small_lab import HandMadeLab, client, listener, options, plan, small_lab, step
 
-from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab.actors import Actors
 from tcpharness.lab.payload import Seeded
 from tcpharness.lab.socket_table import SocketTable, settle
 from tcpharness.lab.stage import Stage
-from tcpharness.scenario.model import Endpoint, Target, Until
+from tcpharness.scenario.model import Target, Until
 
 pytestmark = pytest.mark.netns
-SECOND = 1_000_000_000
 KIB = 1024
 
 
@@ -28,37 +27,6 @@ KIB = 1024
 def lab() -> Iterator[HandMadeLab]:
     with small_lab() as made:
         yield made
-
-
-Meanwhile = Callable[[Actors, Stage], Awaitable[None]]
-
-
-def play(
-    lab: HandMadeLab,
-    *endpoints: Endpoint,
-    ip: int = 4,
-    seconds: float = 5,
-    base_dir: Path = Path(),
-    meanwhile: Meanwhile | None = None,
-) -> dict[str, EndpointOutcome]:
-    """The endpoints' outcomes. Every play must leave the lab quiet, whatever went wrong in it."""
-
-    async def run() -> dict[str, EndpointOutcome]:
-        stage = Stage()
-        async with Actors(plan(*endpoints, ip=ip), lab, stage, seed=7, base_dir=base_dir) as actors:
-            await actors.start()
-            other = asyncio.ensure_future(meanwhile(actors, stage)) if meanwhile else None
-            outcomes = await actors.finish(time.monotonic_ns() + int(seconds * SECOND))
-            if other:
-                await other
-        assert await settle(lab, time.monotonic_ns() + 2 * SECOND) == []
-        return outcomes
-
-    return asyncio.run(run())
-
-
-def errors(outcomes: dict[str, EndpointOutcome]) -> dict[str, list[str]]:
-    return {name: outcome.errors() for name, outcome in outcomes.items() if outcome.errors()}
 
 
 @pytest.mark.parametrize("ip", [4, 6])

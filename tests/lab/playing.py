@@ -1,0 +1,47 @@
+"""Plays endpoints in a lab, as the tests of all kinds of endpoints do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from small_lab import HandMadeLab, plan
+
+from tcpharness.evidence import EndpointOutcome
+from tcpharness.lab.actors import Actors
+from tcpharness.lab.socket_table import settle
+from tcpharness.lab.stage import Stage
+from tcpharness.scenario.model import Endpoint
+
+SECOND = 1_000_000_000
+Meanwhile = Callable[[Actors, Stage], Awaitable[None]]
+
+
+def play(
+    lab: HandMadeLab,
+    *endpoints: Endpoint,
+    ip: int = 4,
+    seconds: float = 5,
+    base_dir: Path = Path(),
+    meanwhile: Meanwhile | None = None,
+) -> dict[str, EndpointOutcome]:
+    """The endpoints' outcomes. Every play must leave the lab quiet, whatever went wrong in it."""
+
+    async def run() -> dict[str, EndpointOutcome]:
+        stage = Stage()
+        async with Actors(plan(*endpoints, ip=ip), lab, stage, seed=7, base_dir=base_dir) as actors:
+            await actors.start()
+            other = asyncio.ensure_future(meanwhile(actors, stage)) if meanwhile else None
+            outcomes = await actors.finish(time.monotonic_ns() + int(seconds * SECOND))
+            if other:
+                await other
+        assert await settle(lab, time.monotonic_ns() + 2 * SECOND) == []
+        return outcomes
+
+    return asyncio.run(run())
+
+
+def errors(outcomes: dict[str, EndpointOutcome]) -> dict[str, list[str]]:
+    return {name: outcome.errors() for name, outcome in outcomes.items() if outcome.errors()}

@@ -1,0 +1,135 @@
+"""Real programs as endpoints, here small Python ones: ready by their port, output kept, ended in time."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from playing import errors, play
+from small_lab import HandMadeLab, client, listener, program, small_lab, step
+from small_processes import SmallProcesses
+
+from tcpharness.lab.actors import Actors
+from tcpharness.lab.stage import Stage
+
+pytestmark = pytest.mark.netns
+
+ECHO = """
+import socket
+s = socket.create_server(("", 80))
+print("listening", flush=True)
+c, _ = s.accept()
+while data := c.recv(4096):
+    c.sendall(data)
+c.close()
+print("served", flush=True)
+s.accept()
+"""
+STUBBORN = """
+import signal, socket, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+s = socket.create_server(("", 80))
+time.sleep(60)
+"""
+TALK = """
+import socket
+c = socket.create_connection(("10.77.0.2", 105))
+c.sendall(b"from a program")
+print(c.recv(100).decode(), end="")
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[HandMadeLab]:
+    with small_lab() as made:
+        made.processes = SmallProcesses()
+        yield made
+
+
+def test_a_server_program_is_ready_by_its_port_and_told_to_end(lab: HandMadeLab) -> None:
+    web = program(sys.executable, "-c", ECHO, name="web", port=80)
+    hello = client(step("send", text=b"HELLO"), step("receive", text=b"HELLO"), to="web")
+    outcomes = play(lab, web, hello)
+    assert errors(outcomes) == {}
+    assert outcomes["web"].output == "listening\nserved\n"
+    assert outcomes["web"].ended_by_us
+    assert outcomes["web"].exit_status == -15
+
+
+def test_a_program_that_ignores_sigterm_is_killed(lab: HandMadeLab) -> None:
+    outcomes = play(lab, program(sys.executable, "-c", STUBBORN, port=80), client(to="tool"))
+    assert outcomes["tool"].exit_status == -9
+    assert outcomes["tool"].ended_by_us
+    assert errors(outcomes) == {}
+
+
+def test_a_client_program_talks_to_a_listener(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(step("receive", text=b"program"), step("send", text=b"good day")),
+        program(sys.executable, "-c", TALK, on="client"),
+    )
+    assert errors(outcomes) == {}
+    assert outcomes["server"].received_bytes == 14
+    assert outcomes["tool"].output == "good day"
+    assert outcomes["tool"].exit_status == 0
+
+
+def test_exited_before_it_listened(lab: HandMadeLab) -> None:
+    broken = program("sh", "-c", "echo starting; echo no such config; exit 3", port=80)
+    outcomes = play(lab, broken)
+    assert outcomes["tool"].error == "not ready"
+    assert outcomes["tool"].error_text == (
+        "sh exited with status 3 before it listened on port 80 of host server; "
+        "it said: starting / no such config"
+    )
+    assert outcomes["tool"].exit_status == 3
+
+
+def test_a_program_that_is_not_there(lab: HandMadeLab) -> None:
+    outcomes = play(lab, program("no-such-program", on="client"))
+    assert outcomes["tool"].error == "ENOENT"
+    assert outcomes["tool"].error_text == "no-such-program: no such program on this machine"
+
+
+def test_a_port_that_is_taken_before_it_starts(lab: HandMadeLab) -> None:
+    two = (
+        program(sys.executable, "-c", ECHO, name="web", port=80),
+        listener(port=80),
+    )
+    outcomes = play(lab, *two, seconds=1)
+    texts = [o.error_text for o in outcomes.values() if o.error == "EADDRINUSE"]
+    assert texts == ["port 80 on host server is already in use"]
+
+
+def test_killed_by_a_fault(lab: HandMadeLab) -> None:
+    async def kill(actors: Actors, stage: Stage) -> None:
+        while "said: waiting" not in await actors._actors["tool"].expire():
+            await asyncio.sleep(0)
+        actors.kill("tool", 9)
+
+    waiting = program("sh", "-c", "echo waiting; exec sleep 60", on="client")
+    assert play(lab, waiting, meanwhile=kill)["tool"].error == "SIGKILL"
+
+
+def test_a_program_that_does_not_end_is_reported_and_gone(lab: HandMadeLab) -> None:
+    began = time.monotonic()
+    outcomes = play(lab, program("sh", "-c", "echo waiting; exec sleep 60", on="client"), seconds=0.3)
+    assert outcomes["tool"].unfinished == (
+        "run: sh -c echo waiting; exec sleep 60 has not exited at x.yaml:7:3; it said: waiting"
+    )
+    assert time.monotonic() - began < 3
+
+
+def test_a_flood_of_output_is_bounded(lab: HandMadeLab) -> None:
+    flood = program(
+        "sh", "-c", "echo first; head -c 5000000 /dev/zero | tr '\\0' 'x'; echo last", on="client"
+    )
+    output = play(lab, flood)["tool"].output
+    assert output.startswith("first\nxxx")
+    assert output.endswith("xlast\n")
+    assert "bytes left out" in output
+    assert len(output) < 1_100_000
