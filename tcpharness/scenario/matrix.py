@@ -126,7 +126,8 @@ class Substitution:
         for key, value in node.pairs:
             new = self.apply(key)
             if new.value in seen:
-                self._wrong(key, f"duplicate key {quoted(new.value)}, once {quoted(key.value)} is filled in")
+                self._wrong(key, f"duplicate key {quoted(new.value)}, once the matrix is filled in")
+                continue
             seen.add(new.value)
             pairs.append((new, value if key.value == "matrix" else self.apply(value)))
         return Node("mapping", node.line, node.column, pairs=pairs, size=node.size)

@@ -125,9 +125,10 @@ def _ends(case: Case, link: Link, index: int, number: int) -> tuple[Interface, .
 def _address(case: Case, link: Link, end: int, index: int, number: int) -> str:
     if link.addresses:
         return link.addresses[link.hosts[end]]
-    if case.ip == 6:
-        return f"fd00:7c:{(number * LINKS_PER_LAB + index) & 0xFFFF:x}::{end + 1:x}/64"
     network = (number * LINKS_PER_LAB + index) & 0xFFFF
+    if case.ip == 6:
+        # In the one spelling (RFC 5952) that captures and sockets show as well.
+        return str(ip_interface(f"fd00:7c:{network:x}::{end + 1:x}/64"))
     return f"10.{network >> 8}.{network & 255}.{end + 1}/24"
 
 

@@ -73,8 +73,18 @@ FIELDS = set(TABLES["when"]) & set(TABLES["inject"]) - {"to", "from", "flags", "
 def rendered(name: str) -> str:
     keys = TABLES[name]
     shown = {key: rule for key, rule in keys.items() if name == "when" or key not in FIELDS}
-    rows = [f"| `{key}` | {rule.about.replace('|', chr(92) + '|')} |\n" for key, rule in shown.items()]
-    return f"| {name} | |\n|---|---|\n" + "".join(rows)
+    rows = [f"| `{key}` | {value(rule)} | {cell(rule.about)} |\n" for key, rule in shown.items()]
+    return f"| {name} | value | |\n|---|---|---|\n" + "".join(rows)
+
+
+def value(rule: Key | Verb) -> str:
+    """What is expected, where that is short; the others have a table or a sentence of their own."""
+    expected = rule.shape.expected if rule.shape else ""
+    return cell(expected) if len(expected) <= 80 else "see below"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def test_the_tables_of_keys_are_current(request: pytest.FixtureRequest) -> None:

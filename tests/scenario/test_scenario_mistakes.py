@@ -76,7 +76,10 @@ hosts:
     routes: [{to: default}, {to: 192.0.2.1/24}, {via: client}, {to: client, rto_min: 50, via: 1.2.3}]
 expect: {findings: {client: {}}}
 """,
-    "one port in two lists": "scenario: A\nhosts: {a: {firewall: {open: 80, closed: [81, 80]}}}\nexpect: {findings: {a: {}}}\n",
+    "one port in two lists": """scenario: A
+hosts: {a: {firewall: {open: 80, closed: [81, 80]}}}
+expect: {findings: {a: {}}}
+""",
     "links": """scenario: A
 hosts: [client, server, router]
 links:
@@ -88,7 +91,11 @@ links:
   - {join: [client, router], mtu: 10, delay: 5}
 expect: {findings: {client: {}}}
 """,
-    "the same link twice": "scenario: A\nhosts: [a, b]\nlinks: [[a, b], [a, b]]\nexpect: {findings: {a.eth0: {}}}\n",
+    "the same link twice": """scenario: A
+hosts: [a, b]
+links: [[a, b], [a, b]]
+expect: {findings: {a.eth0: {}}}
+""",
     "addresses": """scenario: A
 ip: 6
 hosts: [a, b]
@@ -170,7 +177,11 @@ expect: {findings: {a.eth0: {}}}
   - {when: {}, do: {kill: {endpoint: server, signal: DIE}}}
 """
     ),
-    "a fault on no link": "scenario: A\nhosts: [a]\nfaults: [{when: {}, do: drop}]\nexpect: {findings: {a: {}}}\n",
+    "a fault on no link": """scenario: A
+hosts: [a]
+faults: [{when: {}, do: drop}]
+expect: {findings: {a: {}}}
+""",
     "faults on several links": """scenario: A
 hosts: [client, router, server]
 links: [[client, router], [router, server]]
