@@ -1,0 +1,60 @@
+"""The few system calls that Python (3.11) does not offer: unshare, setns, mount, prctl.
+
+All raise OSError with the kernel's errno. They act on the calling thread only, as the kernel has it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+# include/uapi/linux/sched.h
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+# include/uapi/linux/mount.h
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
+
+# include/uapi/linux/prctl.h
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Leaves the namespaces that `flags` name for new ones."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def setns(fd: int, flags: int) -> None:
+    """Enters the namespace behind `fd`, which must be of the kind that `flags` names."""
+    _check(_libc.setns(fd, flags), "setns")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    _check(_libc.mount(os.fsencode(source), os.fsencode(target), kind and kind.encode(), flags, None), target)
+
+
+def die_with_parent() -> None:
+    """SIGKILL for this process when the thread that forked it ends.
+
+    Lost by exec of a set-user-id program and by a change of user. The parent may have died already:
+    the caller has to look.
+    """
+    _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+
+
+def be_dumpable() -> None:
+    """Gives this process its own files in /proc back, which a change of user has taken."""
+    _check(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
