@@ -6,30 +6,12 @@ import re
 from ipaddress import ip_address
 from typing import Any
 
+from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, OneVerb, Table, Verb
 from tcpharness.scenario.model import Endpoint, Place, SocketOptions, Step, Target, Until
 from tcpharness.scenario.network_keys import HOST, PORT, SIZE, TIME
 from tcpharness.scenario.outline import ENDPOINT_KINDS
 from tcpharness.scenario.problem import listed, quoted, unknown
-from tcpharness.scenario.shape import (
-    SWITCH,
-    TEXT,
-    WRONG,
-    ByKind,
-    Fields,
-    Key,
-    ListOf,
-    Made,
-    MapOf,
-    Named,
-    OneVerb,
-    Scalar,
-    Scope,
-    Table,
-    Unknown,
-    Verb,
-    integer,
-    pattern,
-)
+from tcpharness.scenario.shape import SWITCH, TEXT, WRONG, Named, Scalar, Scope, Unknown, integer, pattern
 from tcpharness.scenario.yaml_tree import Node
 
 SECOND_NS = 1_000_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tcpharness.scenario import quantity as q
+from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, Table
 from tcpharness.scenario.endpoint_keys import UNTIL
 from tcpharness.scenario.fault_keys import COUNT, SIGNALS
 from tcpharness.scenario.model import (
@@ -23,15 +24,8 @@ from tcpharness.scenario.problem import one_of, quoted, unknown
 from tcpharness.scenario.shape import (
     SWITCH,
     TEXT,
-    ByKind,
-    Fields,
-    Key,
-    ListOf,
-    Made,
-    MapOf,
     Named,
     Scope,
-    Table,
     Unknown,
     choice,
     integer,

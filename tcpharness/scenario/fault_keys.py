@@ -7,6 +7,7 @@ from typing import Any
 
 from tcpharness.packet.spec import SegmentSpec
 from tcpharness.scenario import quantity as q
+from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, OneVerb, Table, Verb
 from tcpharness.scenario.endpoint_keys import PAYLOAD_TEXT
 from tcpharness.scenario.model import Action, Fault, Match, Place
 from tcpharness.scenario.network_keys import HOST, TIME
@@ -16,16 +17,8 @@ from tcpharness.scenario.shape import (
     SWITCH,
     TEXT,
     WRONG,
-    ByKind,
-    Fields,
-    Key,
-    ListOf,
-    Made,
-    OneVerb,
     Scalar,
     Scope,
-    Table,
-    Verb,
     choice,
     integer,
     pattern,

@@ -11,7 +11,7 @@ from tcpharness.scenario.model import Case, Place
 from tcpharness.scenario.outline import outline
 from tcpharness.scenario.problem import MOST_PROBLEMS, Problem, ScenarioErrors
 from tcpharness.scenario.scenario_keys import read_case
-from tcpharness.scenario.shape import WRONG, Scope
+from tcpharness.scenario.shape import WRONG, Scope, TooManyProblems
 from tcpharness.scenario.yaml_tree import Node, read_tree
 
 __all__ = ["Problem", "ScenarioErrors", "catalogue", "load"]
@@ -85,7 +85,7 @@ class _Reading:
     def _without_matrix(self, root: Node) -> None:
         """Reads on although the matrix is wrong; what has to do with its values is left out."""
         problems: list[Problem] = []
-        read_case(root, Scope(self.file, outline(root, self.findings), 4, problems))
+        self._read(root, 4, problems)
         self.common += [problem for problem in problems if "${" not in problem.text]
 
     def _case(self, root: Node, values: dict[str, Node], bracket: str, used: set[str]) -> Any:
@@ -96,7 +96,13 @@ class _Reading:
             problems += substitution.problems
             used |= substitution.used
         family: Literal[4, 6] = 6 if "ip" in values and values["ip"].value == "6" else 4
-        return read_case(root, Scope(self.file, outline(root, self.findings), family, problems))
+        return self._read(root, family, problems)
+
+    def _read(self, root: Node, family: Literal[4, 6], problems: list[Problem]) -> Any:
+        try:
+            return read_case(root, Scope(self.file, outline(root, self.findings), family, problems))
+        except TooManyProblems:
+            return WRONG
 
     def problems(self) -> list[Problem]:
         """In the order of the file; a mistake of some cases only says of which."""

@@ -17,6 +17,7 @@ from tcpharness.scenario.yaml_tree import Node
 
 MOST_CASES = 200
 MOST_CASE_NODES = 200_000  # cases times nodes: bounds the work that a small file can ask for
+MOST_TEXT = 1 << 20
 
 USE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 NAME = re.compile(NAME_PATTERN)
@@ -110,6 +111,7 @@ class Substitution:
     file: str
     problems: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    length: int = 0  # of all text that values were put into
 
     def apply(self, node: Node) -> Node:
         """Recursive; the tree's depth is bounded."""
@@ -139,6 +141,10 @@ class Substitution:
             self.used.add(whole[1])
             return Node("scalar", node.line, node.column, value.value, value.plain)
         text = USE.sub(lambda use: self._text(use, node), node.value)
+        self.length += len(text)
+        if self.length > MOST_TEXT:
+            self._wrong(node, "the matrix makes too much text; expected shorter values, or fewer uses")
+            return node
         return Node("scalar", node.line, node.column, text, node.plain)
 
     def _text(self, use: re.Match[str], node: Node) -> str:

@@ -7,24 +7,18 @@ from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from tcpharness.scenario import quantity as q
+from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, Table
 from tcpharness.scenario.model import Firewall, Host, Link, Place, Route
 from tcpharness.scenario.outline import link_name
 from tcpharness.scenario.problem import listed, quoted, unknown
 from tcpharness.scenario.shape import (
     SWITCH,
     WRONG,
-    ByKind,
-    Fields,
     Json,
-    Key,
-    ListOf,
-    Made,
-    MapOf,
     Named,
     Scalar,
     Scope,
     Shape,
-    Table,
     Unknown,
     choice,
     integer,
@@ -324,8 +318,6 @@ def _chosen(addresses: dict[str, Any], hosts: Sequence[str], fields: Fields) -> 
 
 def _link(fields: Fields) -> Any:
     hosts = fields.get("join")
-    if _repeated(hosts):
-        return fields.wrong("join", f"{_repeated(hosts)} is joined with itself; expected different hosts")
     mtu = fields.get("mtu")
     if mtu is not None and fields.scope.family == 6 and mtu < 1280:
         # RFC 8200 section 5; the kernel switches IPv6 off below.
@@ -337,17 +329,21 @@ def _link(fields: Fields) -> Any:
     return Link(name, hosts, mtu, addresses, fields.get("delay", 0), fields.at)
 
 
-def _repeated(hosts: Sequence[str]) -> str | None:
-    return next((host for n, host in enumerate(hosts) if host in hosts[:n]), None)
-
-
 def _short_link(hosts: tuple[str, ...], at: Place, scope: Scope) -> Any:
-    if _repeated(hosts):
-        return scope.wrong(at, f"{_repeated(hosts)} is joined with itself; expected different hosts")
     return Link(link_name(hosts), hosts, None, {}, 0, at)
 
 
-JOINED = ListOf(HOST, "a list of two or more hosts", least=2)
+def _join(hosts: tuple[str, ...], at: Place, scope: Scope) -> Any:
+    twice = next((host for n, host in enumerate(hosts) if host in hosts[:n]), None)
+    if twice is not None:
+        return scope.wrong(at, f"{twice} is joined with itself; expected different hosts")
+    if len(hosts) > MOST_JOINED:
+        return scope.wrong(at, f"{len(hosts)} hosts on one link; expected at most {MOST_JOINED}")
+    return hosts
+
+
+MOST_JOINED = 250  # what a /24 has addresses for
+JOINED = Made(ListOf(HOST, "a list of two or more hosts", least=2), _join)
 
 LINK = Table(
     "link",

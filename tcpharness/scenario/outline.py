@@ -7,6 +7,7 @@ against them: one mistake, one message.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -134,10 +135,10 @@ def _faults(node: Node | None) -> list[str] | None:
 
 def _vantages(found: Outline) -> dict[str, str]:
     """`client` is its only link's interface, or lo when it has no link; else `client.eth1`, `client.lo`."""
+    links = Counter(host for link in found.links or () for host in set(link.hosts))
     spellings: dict[str, str] = {}
     for host in found.hosts or ():
-        links = found.links_of(host)
-        spellings.update(_of_host(host, len(links)))
+        spellings.update(_of_host(host, links[host]))
     return spellings
 
 

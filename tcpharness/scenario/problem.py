@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tcpharness.scenario.model import Place
 
 MOST_PROBLEMS = 100  # a file of garbage is not worth more lines than that
+MOST_COMPARED = 200  # names that a misspelt one is held against
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,6 @@ def nearest(written: str, names: Sequence[str]) -> str | None:
     # Imported here: a file without mistakes never pays for it.
     from difflib import get_close_matches
 
-    folded = {name.lower(): name for name in names}
-    found = get_close_matches(written.lower()[:200], list(folded), n=1, cutoff=0.65)
+    folded = {name.lower(): name for name in names[:MOST_COMPARED]}
+    found = get_close_matches(written.lower()[:60], list(folded), n=1, cutoff=0.65)
     return folded[found[0]] if found else None

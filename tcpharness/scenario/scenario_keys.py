@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tcpharness.scenario.compound import Fields, Key, ListOf, MapOf, Table
 from tcpharness.scenario.endpoint_keys import ENDPOINTS
 from tcpharness.scenario.expect_keys import CAPTURES, EXPECT, check_watched
 from tcpharness.scenario.fault_keys import FAULTS
 from tcpharness.scenario.model import Case, Requires
 from tcpharness.scenario.network_keys import HOSTS, LINKS, NAME, TIME
-from tcpharness.scenario.shape import (
-    SWITCH,
-    TEXT,
-    Fields,
-    Json,
-    Key,
-    ListOf,
-    MapOf,
-    Scalar,
-    Scope,
-    Shape,
-    Table,
-    choice,
-    integer,
-    pattern,
-)
+from tcpharness.scenario.shape import SWITCH, TEXT, Json, Scalar, Scope, Shape, choice, integer, pattern
 from tcpharness.scenario.yaml_tree import Node
 
 DEFAULT_TIMEOUT_NS = 30_000_000_000

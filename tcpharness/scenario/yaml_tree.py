@@ -12,8 +12,8 @@ Only PyYAML's parser is used, which yields events; composing is ours, without re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
@@ -54,8 +54,8 @@ class Node:
     column: int
     value: str = ""  # scalar: the text as written
     plain: bool = False  # scalar: without quotes, so that it may be a number
-    items: list[Node] = field(default_factory=list)
-    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    items: Sequence[Node] = ()
+    pairs: Sequence[tuple[Node, Node]] = ()
     size: int = 1  # nodes, what aliases repeat counted every time
 
     def scalar(self) -> Scalar:
@@ -220,6 +220,7 @@ class _Composer:
             node.items = children
             return
         seen: dict[str, Node] = {}
+        node.pairs = pairs = []
         for key, value in zip(children[::2], children[1::2], strict=True):
             if key.kind != "scalar":
                 self._problem(key.line, key.column, f"a key is {key.describe()}; expected a name")
@@ -228,7 +229,7 @@ class _Composer:
                 self._problem(key.line, key.column, text)
             else:
                 seen[key.value] = key
-                node.pairs.append((key, value))
+                pairs.append((key, value))
 
     def _finish(self, node: Node, anchor: str | None, added: int = 1) -> None:
         """A node is whole. `added`: the nodes it adds to the tree; an alias adds all of its target again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,28 @@ def test_any_tree(value: object) -> None:
     survives(json.dumps({"scenario": "A", "hosts": ["a"], "value": value}))
     if isinstance(value, dict):
         survives(json.dumps({"scenario": "A", "hosts": ["a", "b"], "links": [["a", "b"]], **value}))
+
+
+MANY = 1600
+LAB = "scenario: A\nhosts: [a, b]\nlinks: [[a, b]]\nexpect: {findings: {a: {}}}\n"
+HOSTILE = {
+    "unknown keys": LAB + "".join(f"k{n}: 1\n" for n in range(MANY)),
+    "unknown endpoints": LAB
+    + "endpoints:\n"
+    + "".join(f"  e{n}: {{on: a, connect: f{n}}}\n" for n in range(MANY)),
+    "one port": LAB + "endpoints:\n" + "".join(f"  e{n}: {{on: a, listen: 80}}\n" for n in range(499)),
+    "hosts": f"scenario: A\nhosts: {[f'h{n}' for n in range(MANY)]}\nexpect: {{findings: {{}}}}\n",
+    "links": "scenario: A\nhosts: [a, b]\nlinks:\n" + "- [a, b]\n" * MANY + "expect: {findings: {}}\n",
+    "one long link": f"scenario: A\nhosts: [a, b]\nlinks: [{['a'] * MANY}]\nexpect: {{findings: {{}}}}\n",
+    "steps": LAB + "endpoints: {e: {on: a, listen: 80, do: [" + "recv: 1," * MANY + "]}}\n",
+    "text of the matrix": LAB + f"matrix: {{x: [{'x' * 100_000}]}}\nabout: [" + '"${x}y",' * MANY + "]\n",
+    "cases": LAB + f"matrix: {{x: {list(range(200))}}}\nabout: '${{x}}'\ntags: {['t'] * 400}\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_scenario_costs_little(name: str) -> None:
+    start = time.process_time()
+    survives(HOSTILE[name])
+    # A tenth of this alone; a square of the members would be minutes.
+    assert time.process_time() - start < 5

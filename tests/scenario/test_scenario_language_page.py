@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tcpharness.scenario.compound import ByKind, Key, ListOf, Made, MapOf, OneVerb, Table, Verb
 from tcpharness.scenario.load import load
 from tcpharness.scenario.scenario_keys import SCENARIO, Resolved
-from tcpharness.scenario.shape import ByKind, Key, ListOf, Made, MapOf, OneVerb, Shape, Table, Verb
+from tcpharness.scenario.shape import Shape
 
 PAGE = Path(__file__).parents[2] / "docs" / "language.md"
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

@@ -75,6 +75,12 @@ def test_a_bridge_has_all_the_others_as_neighbours() -> None:
     assert (link.ends[1].address, link.ends[1].mac) in link.ends[0].neighbours
 
 
+def test_the_largest_link_has_an_address_for_everybody() -> None:
+    hosts = [f"a{n}" for n in range(250)]
+    text = f"hosts: {hosts}\nlinks: [{hosts}]\nexpect: {{counters: {{a0: {{TcpInErrs: 0}}}}}}\n"
+    assert plan(text).links[0].ends[-1].address == "10.0.0.250"
+
+
 def test_addresses_as_given() -> None:
     text = """hosts: [a, b]
 links: [{join: [a, b], mtu: 9000, addresses: {a: 192.0.2.1/28, b: 192.0.2.2/28}}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import tracemalloc
 from typing import Any
@@ -107,8 +108,9 @@ def test_a_hostile_file_is_refused_quickly_and_in_little_memory(name: str) -> No
     finally:
         tracemalloc.stop()
     assert peak < 50 * MIB
-    # The best of three: other processes may be running, a bomb's cost would not go away.
-    assert min(seconds(HOSTILE[name]) for _ in range(3)) < 0.1
+    if sys.gettrace() is None:  # a coverage run measures itself
+        # The best of five: other processes may be running, a bomb's cost would not go away.
+        assert min(seconds(HOSTILE[name]) for _ in range(5)) < 0.1
 
 
 def seconds(text: str) -> float:
