@@ -51,7 +51,7 @@ SCENARIO_KEYS: dict[str, Key] = {
     "timeout": Key(TIME, "The whole run must end within this (default: 30s)."),
     "seed": Key(integer(0, (1 << 63) - 1), "Of payloads and random draws (default: drawn, and reported)."),
     "timing": Key(
-        choice("kernel"), "kernel: the kernel's own timers are the point, so nothing runs beside it."
+        choice("kernel"), "kernel: what it expects hangs on the timers of the kernel."
     ),
     "requires": Key(REQUIRES, "What the machine must have, or the scenario is skipped."),
     "ip": Key(
