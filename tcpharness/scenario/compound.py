@@ -17,7 +17,7 @@ from tcpharness.scenario.yaml_tree import Node
 MOST_MEMBERS = 500  # of a list or a mapping of names; checks between them take their square
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Made(Shape):
     """What another shape reads, made into something else."""
 
@@ -37,7 +37,7 @@ class Made(Shape):
         return self.shape.schema(defs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ByKind(Shape):
     """Different shapes for a scalar, a list and a mapping."""
 
@@ -63,7 +63,7 @@ class ByKind(Shape):
         return {"anyOf": [shape.schema(defs) for shape in self.shapes]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ListOf(Shape):
     """A list; with `single`, one value may stand for a list of one."""
 
@@ -93,7 +93,7 @@ class ListOf(Shape):
         return {"anyOf": [item, several]} if self.single else several
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Key:
     """One key of a mapping: its value's shape and what it means."""
 
@@ -102,7 +102,7 @@ class Key:
     required: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MapOf(Shape):
     """A mapping of names; every value is read under its name (`Scope.name`)."""
 
@@ -153,7 +153,7 @@ def _properties(keys: Mapping[str, Key], defs: Json) -> Json:
     return {key: {**rule.shape.schema(defs), "description": rule.about} for key, rule in keys.items()}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Fields:
     """The values of a mapping that was read, with their places."""
 
@@ -180,7 +180,7 @@ class Fields:
         return self.scope.wrong(self.nodes[key][0], text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table(Shape):
     """A mapping with known keys. `build` makes the model's object, or reports and returns WRONG."""
 
@@ -229,7 +229,7 @@ class Table(Shape):
         return {"$ref": f"#/$defs/{name}"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Verb:
     """One thing to do: the shape of what follows it, None when nothing may."""
 
@@ -238,7 +238,7 @@ class Verb:
     bare: bool = False  # the word alone is enough
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OneVerb(Shape):
     """A word, or a mapping of exactly one word to its argument: `close`, `send: 1 KiB`."""
 

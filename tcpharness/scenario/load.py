@@ -45,7 +45,7 @@ def catalogue() -> Findings | None:
     return {name: tuple(detector.kinds) for name, detector in BY_NAME.items()}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Reading:
     """One file being read: the mistakes of all cases, told once each."""
 

@@ -23,7 +23,7 @@ USE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 NAME = re.compile(NAME_PATTERN)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Axis:
     """One name of the matrix and its values, scalars."""
 
@@ -32,7 +32,7 @@ class Axis:
     values: list[Node]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Matrix:
     axes: list[Axis] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -103,7 +103,7 @@ def _wrong(matrix: Matrix, file: str, node: Node, text: str) -> None:
     matrix.problems.append(Problem(Place(file, node.line, node.column), text))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Substitution:
     """The tree of one case. Nodes keep the places where they are used."""
 

@@ -16,13 +16,13 @@ from tcpharness.scenario.yaml_tree import Node
 ENDPOINT_KINDS = ("listen", "connect", "run")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LinkFact:
     name: str
     hosts: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EndpointFact:
     on: str | None
     kind: str | None
@@ -30,7 +30,7 @@ class EndpointFact:
     process: bool  # it can be killed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Outline:
     """The declared names; None where the section is unusable."""
 

@@ -50,9 +50,7 @@ SCENARIO_KEYS: dict[str, Key] = {
     "tags": Key(ListOf(WORD, "a list of words", single=True), "Words for --tag."),
     "timeout": Key(TIME, "The whole run must end within this (default: 30s)."),
     "seed": Key(integer(0, (1 << 63) - 1), "Of payloads and random draws (default: drawn, and reported)."),
-    "timing": Key(
-        choice("kernel"), "kernel: what it expects hangs on the timers of the kernel."
-    ),
+    "timing": Key(choice("kernel"), "kernel: what it expects hangs on the timers of the kernel."),
     "requires": Key(REQUIRES, "What the machine must have, or the scenario is skipped."),
     "ip": Key(
         Resolved(ListOf(choice("4", "6"), "4, 6 or [4, 6]", single=True)),

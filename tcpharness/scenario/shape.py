@@ -36,7 +36,7 @@ class TooManyProblems(Exception):
     """Nobody reads on: what is told so far is enough, and the rest may be hostile."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """What reading knows about the case, and where mistakes go."""
 
@@ -79,7 +79,7 @@ class Shape:
 MATRIX_VALUE: Json = {"$ref": "#/$defs/matrix_value"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scalar(Shape):
     """One value. `parse` gives it, or raises ValueError with the rest of the sentence."""
 

@@ -23,6 +23,7 @@ from yaml.events import (
     MappingStartEvent,
     ScalarEvent,
     SequenceStartEvent,
+    StreamEndEvent,
 )
 
 from tcpharness.scenario.model import Place
@@ -39,6 +40,9 @@ FALSE = frozenset({"false", "False", "FALSE"})
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(?i:inf)|\.(?i:nan)")
 
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# YAML 1.2 section 5.1. Not compiled until needed: a set this wide takes 10 ms.
+UNPRINTABLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
 TAB_INDENT = re.compile(r"^( *)\t[ \t]*[^\s]", re.MULTILINE)
 
 Kind = Literal["scalar", "list", "mapping"]
@@ -100,7 +104,7 @@ PYTHON: dict[str, Any] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Tree:
     root: Node | None  # None: an empty file, or one in which nothing can be relied on
     problems: list[Problem]
@@ -123,7 +127,7 @@ def _decoded(text: str | bytes, file: str) -> str:
     if isinstance(text, bytes):
         text = _utf8(text, file)
     text = text.removeprefix("\ufeff")
-    unprintable = re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+    unprintable = CONTROL.search(text) if text.isascii() else re.search(UNPRINTABLE, text)
     if unprintable:
         at = _place(file, text, unprintable.start())
         code = ord(unprintable.group())
@@ -290,7 +294,9 @@ class _Composer:
 def _events(text: str) -> Iterator[Any]:
     parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        while parser.check_event():
-            yield parser.get_event()
+        event = parser.get_event()
+        while not isinstance(event, StreamEndEvent):
+            yield event
+            event = parser.get_event()
     finally:
         parser.dispose()
