@@ -1,0 +1,90 @@
+"""gzip and zstd, recognised by their first bytes and undone as a stream."""
+
+from __future__ import annotations
+
+import zlib
+from importlib import import_module
+from typing import Any
+
+from tcpharness.packet.source import CHUNK, NotReadable, Readable, Source
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+def plain(source: Source) -> Source:
+    """The source itself, or one of what is inside it."""
+    if source.peek(2) == GZIP:
+        return Source(Inflating(source))
+    if source.peek(4) == ZSTD:
+        return Source(zstd_reader(source))
+    return source
+
+
+class Inflating:
+    """gzip, member after member (RFC 1952); a damaged or short one ends in a problem that names the byte."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.inflate = zlib.decompressobj(wbits=31)
+        self.waiting = b""
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            data = self.waiting or self._next()
+            if not data:
+                return b""
+            try:
+                piece = self.inflate.decompress(data, size)
+            except zlib.error as error:
+                raise NotReadable(f"gzip is damaged before byte {self.source.at}: {error}") from None
+            self.waiting = self.inflate.unconsumed_tail
+            if self.inflate.eof:
+                self.waiting = self.inflate.unused_data
+                self.inflate = zlib.decompressobj(wbits=31)
+            if piece:
+                return piece
+
+    def _next(self) -> bytes:
+        # Whatever has come: a file that is still being written, or a pipe, must not be waited out.
+        piece = self.source.peek(1) and self.source.take(len(self.source.buffer) - self.source.start)
+        return piece or b""
+
+
+def zstd_reader(source: Source) -> Readable:
+    """zstd by the standard library (3.14) or the zstandard package; without either, a problem."""
+    for name in ("compression.zstd", "zstandard"):
+        try:
+            module: Any = import_module(name)
+        except ImportError:
+            continue
+        if name == "zstandard":
+            reader: Readable = module.ZstdDecompressor().stream_reader(
+                Taking(source), read_across_frames=True
+            )
+        else:
+            reader = module.ZstdFile(Taking(source))
+        return Guarded(reader, source, module.ZstdError)
+    raise NotReadable("compressed by zstd, which this Python cannot undo; `zstd -d` it, or install zstandard")
+
+
+class Taking:
+    """A source as a file object."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def read(self, size: int = CHUNK, /) -> bytes:
+        return self.source.take(size if size >= 0 else CHUNK)
+
+
+class Guarded:
+    """A decompressor whose own error becomes a problem with a place."""
+
+    def __init__(self, reader: Readable, source: Source, error: type[Exception]) -> None:
+        self.reader, self.source, self.error = reader, source, error
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self.reader.read(size)
+        except (self.error, EOFError) as error:
+            raise NotReadable(f"zstd is damaged before byte {self.source.at}: {error}") from None
