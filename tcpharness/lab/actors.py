@@ -85,8 +85,9 @@ class Actors:
                 await self._wait_all([name for name, actor in self._actors.items() if actor.leads])
                 await self._dismiss_servers()
         except TimeoutError:
-            for name in self._unended():
-                self._actors[name].outcome.unfinished = await self._actors[name].expire()
+            late = [self._actors[name] for name in self._unended()]
+            for actor, text in zip(late, await asyncio.gather(*(a.expire() for a in late)), strict=True):
+                actor.outcome.unfinished = text
         await self._close()
         return {name: actor.outcome for name, actor in self._actors.items()}
 

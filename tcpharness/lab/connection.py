@@ -27,9 +27,10 @@ from tcpharness.lab.script import Script, describe
 from tcpharness.lab.stage import NeverHeld
 from tcpharness.scenario.model import Step, Until
 
-CHUNK_LEN = 256 * 1024
+CHUNK_LEN = 64 * 1024
 BLOCKED_POLL_S = 0.002
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 0, 0)
 
 # Read into and compared between two awaits, so one buffer serves every connection of the process.
 _arriving = bytearray(CHUNK_LEN)
@@ -93,6 +94,7 @@ class Connection:
         open_socket: Callable[[], socket.socket],
         stage: Conditions,
         note: Callable[[], None] = lambda: None,
+        closed: Callable[[], None] = lambda: None,
     ) -> None:
         self.script = script
         self._open_socket = open_socket
@@ -101,6 +103,7 @@ class Connection:
         self.sock: socket.socket | None = None
         self._stage = stage
         self._note = note  # called when there is something new in the outcome
+        self._closed = closed  # called when the socket has been closed
         self._verifier = Verifier(script.candidates, foreign=script.foreign)
         self._blocked = False
         self._at: Step | None = None
@@ -122,6 +125,7 @@ class Connection:
                 self.doing = f"{describe(step)} at {step.at}"
                 self._note()
                 await self._steps[step.do](step, self.script.parts[number])
+            await self._close_in_order()
         except OSError as error:
             code = errno.errorcode.get(error.errno or 0, str(error))
             self._fail(code, error.strerror or str(error))
@@ -140,13 +144,13 @@ class Connection:
         return self.doing if so_far is None else f"{self.doing}, {so_far} bytes so far"
 
     def drop(self) -> None:
-        """Closes the socket if it is still open, with a last look at it."""
-        if self.sock is None or self.sock.fileno() < 0:
-            return
-        self._look()
-        self.sock.close()
-        self.outcome.closed_ns = time.monotonic_ns()
-        self._note()
+        """Closes the socket if it is still open, with a last look at it, and without lingering."""
+        if self._is_open():
+            if self._lingers():
+                self._open().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            self._look()
+            self._open().close()
+            self._note_closed()
 
     # --- opening
 
@@ -172,6 +176,7 @@ class Connection:
             self.outcome.remote = self.sock.getpeername()[:2]
         except OSError:
             self.outcome.remote = None
+        self.outcome.expected_bytes = self._verifier.expected_bytes
         self._stage.reach(self.script.name, "established")
 
     # --- the steps; `part` is what script.parts has for the step
@@ -288,25 +293,40 @@ class Connection:
         self._open().shutdown(socket.SHUT_WR)
 
     async def _close(self, step: Step, part: int | bytes | None) -> None:
-        sock = self._open()
-        seconds = struct.unpack("ii", sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
-        if seconds[0] and seconds[1]:
+        await self._close_in_order()
+
+    async def _close_in_order(self) -> None:
+        if not self._is_open():
+            return
+        self._look()
+        if self._lingers():
             # A lingering close(2) waits, also on a nonblocking socket: not on the loop.
-            self._look()
-            await asyncio.to_thread(sock.close)
-            self.outcome.closed_ns = time.monotonic_ns()
+            await asyncio.to_thread(self._open().close)
         else:
-            self.drop()
+            self._open().close()
+        self._note_closed()
 
     async def _abort(self, step: Step, part: int | bytes | None) -> None:
         self._open().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        self.drop()
+        await self._close_in_order()
 
     # --- keeping the record
 
     def _open(self) -> socket.socket:
         assert self.sock is not None
         return self.sock
+
+    def _is_open(self) -> bool:
+        return self.sock is not None and self.sock.fileno() >= 0
+
+    def _lingers(self) -> bool:
+        on, seconds = struct.unpack("ii", self._open().getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
+        return bool(on and seconds)
+
+    def _note_closed(self) -> None:
+        self.outcome.closed_ns = time.monotonic_ns()
+        self._note()
+        self._closed()
 
     def _moved(self) -> None:
         self.outcome.last_byte_ns = time.monotonic_ns()

@@ -98,10 +98,18 @@ class SocketActor:
 
     def _new_connection(self) -> Connection:
         index = len(self.connections)
-        connection = Connection(self.script, self.open_socket, self._stage, lambda: self._note(index))
+        connection = Connection(
+            self.script, self.open_socket, self._stage, lambda: self._note(index), self._one_closed
+        )
         self.connections.append(connection)
         self.outcome.connections.append(connection.outcome)
         return connection
+
+    def _one_closed(self) -> None:
+        """The endpoint counts as closed when its last connection is, also if it pauses after that."""
+        all_there = len(self.connections) == self.script.endpoint.times
+        if all_there and all(c.outcome.closed_ns for c in self.connections):
+            self._stage.reach(self.script.name, "closed")
 
     def _ended(self) -> None:
         self._drop()
@@ -176,8 +184,7 @@ class Listener(SocketActor):
             self._sock.listen(self.script.endpoint.backlog)
         except OSError as error:
             explained = self._explained(error) if self._sock else error
-            self.outcome.error = errno.errorcode.get(explained.errno or 0, "unknown")
-            self.outcome.error_text = explained.strerror
+            self._fail(explained)
             self._ended()
             return
         self._stage.reach(self.script.name, "listening")
@@ -194,7 +201,7 @@ class Listener(SocketActor):
                     group.create_task(self._new_connection().play(sock))
         finally:
             self._ended()
-        if len(self.connections) < self.script.endpoint.times:
+        if len(self.connections) < self.script.endpoint.times and not self.outcome.error:
             served = f"{len(self.connections)} of {self.script.endpoint.times}"
             self.outcome.error_text = f"{served} connections came"
 
@@ -210,9 +217,16 @@ class Listener(SocketActor):
                 await wait_ready(self._sock, stop=self._stop)
             except ConnectionAbortedError:
                 continue
+            except OSError as error:  # EMFILE and the like
+                self._fail(error)
+                return None
             else:
                 sock.setblocking(False)
                 return sock
+
+    def _fail(self, error: OSError) -> None:
+        self.outcome.error = errno.errorcode.get(error.errno or 0, "unknown")
+        self.outcome.error_text = error.strerror
 
     def no_more_clients(self) -> None:
         if not self._stop.done():

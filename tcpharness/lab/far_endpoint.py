@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from tcpharness.evidence import ConnectionOutcome, EndpointOutcome
-from tcpharness.lab.program import GONE_S, Child, Processes
+from tcpharness.lab.program import GONE_S, Child, Processes, signal_name
 from tcpharness.lab.script import Script
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.wire import Message, Wire
@@ -160,7 +160,7 @@ class FarEndpoint:
     def _note_exit(self, status: int) -> None:
         self.outcome.exit_status = status
         if status < 0:
-            name = signal.Signals(-status).name
+            name = signal_name(-status)
             doing = f" during {self._doing}" if self._doing else ""
             self._fail(name, f"killed by {name}{doing}")
         elif status > 0 and self.outcome.error is None:

@@ -94,12 +94,13 @@ class Verifier:
         self._candidates = list(candidates)
         self._foreign = foreign
         self._checking = bool(candidates)
+        self._known = not foreign  # whether it is certain that an endpoint of ours is on the other side
 
     @property
     def expected_bytes(self) -> int | None:
         """How many bytes the other side's steps send; None while that is not known."""
         lengths = {stream.length for stream in self._candidates}
-        return lengths.pop() if self._checking and len(lengths) == 1 else None
+        return lengths.pop() if self._checking and self._known and len(lengths) == 1 else None
 
     def check(self, offset: int, data: bytearray, length: int) -> int | None:
         """Takes what arrived at `offset`; returns where the first wrong byte of the stream is, once."""
@@ -108,7 +109,7 @@ class Verifier:
         wrong = {stream: stream.mismatch(offset, data, length) for stream in self._candidates}
         fitting = [stream for stream, at in wrong.items() if at is None]
         if fitting:
-            self._candidates = fitting
+            self._candidates, self._known = fitting, True
             return None
         self._checking = False
         furthest = max(at for at in wrong.values() if at is not None)

@@ -57,6 +57,12 @@ class HostNamespace(Namespace, Protocol):
     def fd(self) -> int: ...
 
 
+def signal_name(number: int) -> str:
+    """`SIGKILL`; a real-time signal has a number only."""
+    known = {each.value: each.name for each in signal.Signals}
+    return known.get(number, f"signal {number}")
+
+
 class Program:
     """One program, its output and its end."""
 
@@ -190,7 +196,7 @@ class Program:
     def _note_exit(self, status: int) -> None:
         self.outcome.exit_status = status
         if status < 0 and not self.outcome.ended_by_us and self.outcome.error is None:
-            name = signal.Signals(-status).name
+            name = signal_name(-status)
             self._fail(name, f"killed by {name}")
 
     def _fail(self, error: str, text: str) -> None:

@@ -17,7 +17,7 @@ from tcpharness.lab.actors import Actors
 from tcpharness.lab.payload import Seeded
 from tcpharness.lab.socket_table import SocketTable, settle
 from tcpharness.lab.stage import Stage
-from tcpharness.scenario.model import Target, Until
+from tcpharness.scenario.model import Step, Target, Until
 
 pytestmark = pytest.mark.netns
 KIB = 1024
@@ -186,6 +186,24 @@ def test_writing_to_a_closed_connection(lab: HandMadeLab) -> None:
     (connection,) = outcomes["client"].connections
     assert connection.error == "EPIPE"
     assert connection.error_step == "send (x.yaml:11:3)"
+
+
+def test_closed_is_when_the_socket_is_even_if_the_steps_go_on(lab: HandMadeLab) -> None:
+    outcomes = play(
+        lab,
+        listener(step("pause", until="client closed"), step("receive")),
+        client(step("close"), step("pause", until="server done")),
+    )
+    assert errors(outcomes) == {}
+    assert outcomes["client"].unfinished is None
+
+
+@pytest.mark.parametrize("steps", [(step("send", size=5), step("close")), (step("send", size=5),)])
+def test_a_lingering_close_waits_off_the_loop(lab: HandMadeLab, steps: tuple[Step, ...]) -> None:
+    outcomes = play(lab, listener(), client(*steps, options=options(linger_ns=2 * SECOND)))
+    assert errors(outcomes) == {}
+    assert outcomes["server"].received_bytes == 5
+    assert outcomes["client"].connections[0].closed_ns is not None
 
 
 def test_end_of_file_too_early_for_a_step(lab: HandMadeLab) -> None:

@@ -35,7 +35,8 @@ def test_both_sides_in_processes(lab: HandMadeLab) -> None:
     assert outcomes["server"].received_bytes == 300 * KIB
     connection = outcomes["client"].connections[0]
     assert connection.remote == ("10.77.0.2", 105)
-    assert connection.tcp_info["bytes_sent"] >= 100 * KIB
+    info = connection.tcp_info  # just before the close, when some may still have been in the buffer
+    assert info["bytes_sent"] + info["notsent_bytes"] >= 100 * KIB
     assert outcomes["server"].exit_status == 0
 
 

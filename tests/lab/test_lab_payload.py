@@ -77,5 +77,7 @@ def test_a_program_on_the_other_side_is_only_counted() -> None:
     assert Verifier([ours], foreign=True).check(0, bytearray(b"GET /"), 5) is None
     assert Verifier([ours], foreign=False).check(0, bytearray(b"GET /"), 5) == 0
     begun = Verifier([ours], foreign=True)
+    assert begun.expected_bytes is None
     assert begun.check(0, bytearray(ours.read(0, 50)), 50) is None
+    assert begun.expected_bytes == 100
     assert begun.check(50, bytearray(b"GET /"), 5) == 50  # ours from the start on, so it stays ours
