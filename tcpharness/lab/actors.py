@@ -7,7 +7,9 @@ can be on its way any more, and server programs are told to end when nobody talk
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,9 +20,10 @@ from typing import Protocol, Self
 from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab.endpoint import Actor, Connector, Listener
 from tcpharness.lab.far_endpoint import FarEndpoint
-from tcpharness.lab.program import Processes, Program
-from tcpharness.lab.script import write_scripts
+from tcpharness.lab.program import Program
+from tcpharness.lab.script import hosts_text, write_scripts
 from tcpharness.lab.socket_table import Namespace, Row, SocketTable
+from tcpharness.lab.spawner import LabProcesses
 from tcpharness.lab.stage import Stage
 from tcpharness.scenario.model import Endpoint
 from tcpharness.scenario.plan import Plan
@@ -29,6 +32,15 @@ READY_NS = 10_000_000_000  # how long servers may take to get ready
 POLL_S = 0.004  # at first; doubled up to
 POLL_MAX_S = 0.032
 TALK_NS = 1_000_000_000  # how long a server program may go on talking after everybody else has ended
+
+
+def write_for_all(text: str) -> str:
+    """A temporary file that a program may read under any user; returns its path."""
+    fd, path = tempfile.mkstemp(prefix="tcpharness-hosts-")
+    with open(fd, "w") as file:
+        os.fchmod(fd, 0o644)
+        file.write(text)
+    return path
 
 
 class LabNamespace(Namespace, Protocol):
@@ -42,7 +54,7 @@ class EndpointLab(Protocol):
     @property
     def hosts(self) -> Mapping[str, LabNamespace]: ...
     @property
-    def processes(self) -> Processes: ...
+    def processes(self) -> LabProcesses: ...
 
 
 class Actors:
@@ -55,9 +67,12 @@ class Actors:
         self._base_dir = base_dir
         self._scripts = write_scripts(plan, seed, self._files())
         self._actors: dict[str, Actor] = {}
+        self._hosts_file: str | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
+        if any(endpoint.kind == "run" for endpoint in self._plan.case.endpoints):
+            self._hosts_file = write_for_all(hosts_text(self._plan))
         self._actors = {e.name: self._cast(e) for e in self._plan.case.endpoints}
         return self
 
@@ -65,6 +80,8 @@ class Actors:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._close()
+        if self._hosts_file is not None:
+            os.unlink(self._hosts_file)
 
     async def start(self, deadline_ns: int | None = None) -> None:
         """Returns when all listeners listen and all server programs are ready, or have said why not."""
@@ -111,7 +128,8 @@ class Actors:
     def _cast(self, endpoint: Endpoint) -> Actor:
         namespace = self._lab.hosts[endpoint.on]
         if endpoint.kind == "run":
-            return Program(endpoint, namespace, self._lab.processes, self._stage, self._base_dir)
+            processes = self._lab.processes
+            return Program(endpoint, namespace, processes, self._stage, self._base_dir, self._hosts_file)
         script = self._scripts[endpoint.name]
         if endpoint.process:
             return FarEndpoint(script, namespace.fd, self._lab.processes, self._stage)

@@ -15,8 +15,9 @@ import time
 from typing import Any
 
 from tcpharness.evidence import ConnectionOutcome, EndpointOutcome
-from tcpharness.lab.program import GONE_S, Child, Processes, signal_name
+from tcpharness.lab.program import GONE_S, signal_name
 from tcpharness.lab.script import Script
+from tcpharness.lab.spawner import Child, LabProcesses
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.wire import Message, Wire
 from tcpharness.scenario.model import Until
@@ -28,7 +29,7 @@ LAST_WORD_S = 0.5  # for a child to say what it was waiting for
 class FarEndpoint:
     """The parent's side: an Actor whose connections are in another process."""
 
-    def __init__(self, script: Script, netns: int, processes: Processes, stage: Stage) -> None:
+    def __init__(self, script: Script, netns: int, processes: LabProcesses, stage: Stage) -> None:
         self.outcome = EndpointOutcome(script.name, script.host, script.endpoint.kind)
         self.leads = script.endpoint.kind == "connect"
         self._script = script
@@ -164,7 +165,8 @@ class FarEndpoint:
             doing = f" during {self._doing}" if self._doing else ""
             self._fail(name, f"killed by {name}{doing}")
         elif status > 0 and self.outcome.error is None:
-            self._fail("crashed", f"its process ended with status {status}")
+            why = self._child.error if self._child is not None else None
+            self._fail("crashed", f"its process ended with status {status}" + (f": {why}" if why else ""))
 
     def _fail(self, error: str, text: str) -> None:
         self.outcome.error, self.outcome.error_text = error, text

@@ -19,37 +19,12 @@ from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab.connection import Conditions
 from tcpharness.lab.output import KeptOutput
 from tcpharness.lab.socket_table import Namespace, SocketTable
+from tcpharness.lab.spawner import Child, LabProcesses
 from tcpharness.scenario.model import Endpoint
 
 READY_POLL_S = 0.002
 TERM_S = 1.0  # between SIGTERM and SIGKILL
 GONE_S = 2.0  # a killed process may take this long to be gone
-
-
-class Child(Protocol):
-    """A process of the lab, as the spawner hands it out."""
-
-    def kill(self, number: int) -> None: ...
-    async def wait(self) -> int: ...
-
-
-class Processes(Protocol):
-    """Starts processes of one lab."""
-
-    def run(
-        self,
-        argv: list[str],
-        *,
-        netns: int,
-        stdin: int,
-        stdout: int,
-        stderr: int,
-        cwd: str | None,
-        env: dict[str, str] | None,
-        hosts_file: str | None,
-    ) -> Child: ...
-
-    def call(self, entry: str, payload: bytes, fds: list[int], netns: int | None) -> Child: ...
 
 
 class HostNamespace(Namespace, Protocol):
@@ -70,7 +45,7 @@ class Program:
         self,
         endpoint: Endpoint,
         namespace: HostNamespace,
-        processes: Processes,
+        processes: LabProcesses,
         stage: Conditions,
         base_dir: Path,
         hosts_file: str | None = None,
@@ -87,7 +62,6 @@ class Program:
         self._exit: asyncio.Task[int] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._output = KeptOutput()
-        self._ready = False
 
     async def prepare(self, deadline_ns: int) -> None:
         """A server: started, and listening on its port, or the outcome says why not."""
@@ -101,7 +75,6 @@ class Program:
             self._start()
             while self._exit is not None:
                 if self._endpoint.port in table.listening():
-                    self._ready = True
                     self._stage.reach(self.outcome.name, "listening")
                     return
                 if self._exit.done() or time.monotonic_ns() > deadline_ns:
@@ -129,11 +102,8 @@ class Program:
             self._ending = asyncio.create_task(self._end(self._child, self._exit))
 
     async def expire(self) -> str:
-        last = self._output.last_lines()
         command = " ".join(self._endpoint.command)
-        return f"run: {command} has not exited at {self._endpoint.at}" + (
-            f"; it said: {last}" if last else ""
-        )
+        return f"run: {command} has not exited at {self._endpoint.at}{self._said()}"
 
     def kill(self, number: int) -> bool:
         if self._child is not None:
@@ -157,45 +127,45 @@ class Program:
         if shutil.which(argv[0], path=os.environ.get("PATH")) is None:
             self._fail("ENOENT", f"{argv[0]}: no such program on this machine")
             return
-        with open(os.devnull, "rb") as nothing:
-            writing = self._output.open()
-            try:
-                self._child = self._processes.run(
-                    argv,
-                    netns=self._namespace.fd,
-                    stdin=nothing.fileno(),
-                    stdout=writing,
-                    stderr=writing,
-                    cwd=str(self._base_dir),
-                    env=None,
-                    hosts_file=self._hosts_file,
-                )
-            except OSError as error:
-                self._fail("not started", f"{argv[0]} on host {self._endpoint.on}: {error.strerror or error}")
-                return
-            finally:
-                os.close(writing)
+        writing = self._output.open()
+        try:
+            self._child = self._processes.run(
+                argv,
+                netns=self._namespace.fd,
+                stdout=writing,
+                stderr=writing,
+                cwd=str(self._base_dir),
+                hosts_file=self._hosts_file,
+            )
+        except OSError as error:
+            self._fail("not started", f"{argv[0]} on host {self._endpoint.on}: {error.strerror or error}")
+            return
+        finally:
+            os.close(writing)
         self._exit = asyncio.create_task(self._child.wait())
 
     async def _never_listened(self, exit_task: asyncio.Task[int]) -> None:
         port = f"port {self._endpoint.port} of host {self._endpoint.on}"
         if exit_task.done():
-            self.outcome.exit_status = exit_task.result()
+            self._note_exit(exit_task.result())
             text = f"exited with status {self.outcome.exit_status} before it listened on {port}"
-            self._output.drain()
         else:
             text = f"did not listen on {port} in time"
             self.kill(signal.SIGKILL)
-            await exit_task
+            await asyncio.wait({exit_task}, timeout=GONE_S)
+        if self.outcome.error is None:
             self._output.drain()
+            self._fail("not ready", f"{self._endpoint.command[0]} {text}{self._said()}")
+
+    def _said(self) -> str:
         last = self._output.last_lines()
-        self._fail(
-            "not ready", f"{self._endpoint.command[0]} {text}" + (f"; it said: {last}" if last else "")
-        )
+        return f"; it said: {last}" if last else ""
 
     def _note_exit(self, status: int) -> None:
         self.outcome.exit_status = status
-        if status < 0 and not self.outcome.ended_by_us and self.outcome.error is None:
+        if self._child is not None and self._child.error:
+            self._fail("not started", f"{self._endpoint.command[0]}: {self._child.error}")
+        elif status < 0 and not self.outcome.ended_by_us and self.outcome.error is None:
             name = signal_name(-status)
             self._fail(name, f"killed by {name}")
 

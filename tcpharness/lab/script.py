@@ -124,6 +124,12 @@ def address_of(endpoint: Endpoint, plan: Plan) -> tuple[str, int]:
     return plan.names.get(host, host), port
 
 
+def hosts_text(plan: Plan) -> str:
+    """What a program finds in /etc/hosts: each host's name, and localhost."""
+    lines = [f"{address}\t{name}" for name, address in plan.names.items()]
+    return "\n".join(["127.0.0.1\tlocalhost", "::1\tlocalhost", *lines]) + "\n"
+
+
 def describe(step: Step) -> str:
     """A step as the scenario writes it: `receive: eof`, `send: 1024 bytes`, `pause: until client blocked`."""
     if step.until is not None:

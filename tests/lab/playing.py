@@ -30,6 +30,7 @@ def play(
     """The endpoints' outcomes. Every play must leave the lab quiet, whatever went wrong in it."""
 
     async def run() -> dict[str, EndpointOutcome]:
+        lab.new_processes()
         stage = Stage()
         async with Actors(plan(*endpoints, ip=ip), lab, stage, seed=7, base_dir=base_dir) as actors:
             await actors.start()

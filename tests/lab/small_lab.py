@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from tcpharness.lab.netns import NetNs
+from tcpharness.lab.spawner import LabProcesses, Spawner
 from tcpharness.scenario.model import (
     Case,
     Endpoint,
@@ -25,77 +24,48 @@ from tcpharness.scenario.model import (
 )
 from tcpharness.scenario.plan import Plan
 
-Socket = socket.socket
-CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
 ADDRESSES = {4: {"client": "10.77.0.1", "server": "10.77.0.2"}, 6: {"client": "fd77::1", "server": "fd77::2"}}
 
 
-class HandMadeNamespace:
-    """A network namespace, entered by a short-lived thread for each socket."""
-
-    def __init__(self) -> None:
-        self.fd = -1
-        self._in_thread(self._unshare)
-
-    def socket(self, family: int, kind: int, proto: int = 0) -> socket.socket:
-        made: list[Socket] = []
-        self._in_thread(lambda: made.append(self._enter_and_open(family, kind, proto)))
-        return made[0]
-
-    def run(self, *argv: str) -> str:
-        inside = ("nsenter", f"--net=/proc/{os.getpid()}/fd/{self.fd}", *argv)
-        return subprocess.run(inside, check=True, capture_output=True, text=True).stdout
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-    def _unshare(self) -> None:
-        assert LIBC.unshare(CLONE_NEWNET) == 0
-        self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-    def _enter_and_open(self, family: int, kind: int, proto: int) -> Socket:
-        assert LIBC.setns(self.fd, CLONE_NEWNET) == 0
-        return socket.socket(family, kind, proto)
-
-    @staticmethod
-    def _in_thread(work: Any) -> None:
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-
-
 class HandMadeLab:
-    """`hosts` client and server; `processes` is whatever a test puts there."""
+    """`hosts` client and server; `processes` are new in each play, because they belong to a loop."""
 
-    def __init__(self) -> None:
-        self.hosts = {name: HandMadeNamespace() for name in ("client", "server")}
-        self.processes: Any = None
-        client, server = self.hosts["client"], self.hosts["server"]
-        client.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
-        client.run(
-            "ip", "link", "set", "eth1", "netns", f"/proc/{os.getpid()}/fd/{server.fd}", "name", "eth0"
-        )
-        for name, namespace in self.hosts.items():
-            namespace.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
-            namespace.run("sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 131072")
-            namespace.run("ip", "link", "set", "lo", "up")
-            namespace.run("ip", "address", "add", ADDRESSES[4][name] + "/24", "dev", "eth0")
-            namespace.run("ip", "address", "add", ADDRESSES[6][name] + "/64", "dev", "eth0", "nodad")
-            namespace.run("ip", "link", "set", "eth0", "up")
+    def __init__(self, spawner: Spawner) -> None:
+        self.hosts = {name: NetNs() for name in ("client", "server")}
+        self.processes: LabProcesses = spawner.lab()
+        self.spawner = spawner
+        server = f"/proc/{os.getpid()}/fd/{self.hosts['server'].fd}"
+        self._run("client", "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+        self._run("client", "ip", "link", "set", "eth1", "netns", server, "name", "eth0")
+        for name in self.hosts:
+            self._run(name, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
+            self._run(name, "sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 131072")
+            self._run(name, "ip", "link", "set", "lo", "up")
+            self._run(name, "ip", "address", "add", ADDRESSES[4][name] + "/24", "dev", "eth0")
+            self._run(name, "ip", "address", "add", ADDRESSES[6][name] + "/64", "dev", "eth0", "nodad")
+            self._run(name, "ip", "link", "set", "eth0", "up")
+
+    def new_processes(self) -> None:
+        self.processes.close()
+        self.processes = self.spawner.lab()
 
     def close(self) -> None:
         for namespace in self.hosts.values():
             namespace.close()
 
+    def _run(self, host: str, *argv: str) -> None:
+        inside = ("nsenter", f"--net=/proc/{os.getpid()}/fd/{self.hosts[host].fd}", *argv)
+        subprocess.run(inside, check=True)
+
 
 @contextmanager
 def small_lab() -> Iterator[HandMadeLab]:
-    lab = HandMadeLab()
-    try:
-        yield lab
-    finally:
-        lab.close()
+    with Spawner.start() as spawner:
+        lab = HandMadeLab(spawner)
+        try:
+            yield lab
+        finally:
+            lab.close()
 
 
 def at(line: int = 1) -> Place:

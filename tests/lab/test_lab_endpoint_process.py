@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from playing import errors, play
 from small_lab import HandMadeLab, client, listener, options, small_lab, step
-from small_processes import SmallProcesses
 
 from tcpharness.lab.actors import Actors
 from tcpharness.lab.stage import Stage
@@ -21,7 +20,6 @@ KIB = 1024
 @pytest.fixture(scope="module")
 def lab() -> Iterator[HandMadeLab]:
     with small_lab() as made:
-        made.processes = SmallProcesses()
         yield made
 
 
@@ -87,7 +85,7 @@ def test_a_deadline_says_what_it_was_waiting_for(lab: HandMadeLab) -> None:
         lab,
         listener(step("receive", 9), process=True),
         client(step("send", size=4096), step("pause", until="storm fired")),
-        seconds=1,
+        seconds=0.5,
     )
     assert outcomes["server"].unfinished == "receive: eof at x.yaml:9:3, 4096 bytes so far"
     assert outcomes["server"].received_bytes == 4096
@@ -98,7 +96,7 @@ def test_a_stopped_process_does_not_hold_up_the_deadline(lab: HandMadeLab) -> No
         await stage.wait(step("pause", until="server established").until)  # type: ignore[arg-type]
         actors.kill("server", "STOP")
 
-    outcomes = play(lab, listener(process=True), client(step("receive")), seconds=1, meanwhile=stop)
+    outcomes = play(lab, listener(process=True), client(step("receive")), seconds=0.5, meanwhile=stop)
     assert (outcomes["server"].unfinished or "").endswith("(its process does not answer)")
 
 

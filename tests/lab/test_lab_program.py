@@ -6,11 +6,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playing import errors, play
 from small_lab import HandMadeLab, client, listener, program, small_lab, step
-from small_processes import SmallProcesses
 
 from tcpharness.lab.actors import Actors
 from tcpharness.lab.stage import Stage
@@ -36,7 +36,7 @@ time.sleep(60)
 """
 TALK = """
 import socket
-c = socket.create_connection(("10.77.0.2", 105))
+c = socket.create_connection(("server", 105))
 c.sendall(b"from a program")
 print(c.recv(100).decode(), end="")
 """
@@ -45,7 +45,6 @@ print(c.recv(100).decode(), end="")
 @pytest.fixture(scope="module")
 def lab() -> Iterator[HandMadeLab]:
     with small_lab() as made:
-        made.processes = SmallProcesses()
         yield made
 
 
@@ -59,7 +58,9 @@ def test_a_server_program_is_ready_by_its_port_and_told_to_end(lab: HandMadeLab)
     assert outcomes["web"].exit_status == -15
 
 
-def test_a_program_that_ignores_sigterm_is_killed(lab: HandMadeLab) -> None:
+def test_a_program_that_ignores_sigterm_is_killed(lab: HandMadeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcpharness.lab.program.TERM_S", 0.05)
+    monkeypatch.setattr("tcpharness.lab.actors.TALK_NS", 50_000_000)
     outcomes = play(lab, program(sys.executable, "-c", STUBBORN, port=80), client(to="tool"))
     assert outcomes["tool"].exit_status == -9
     assert outcomes["tool"].ended_by_us
@@ -93,6 +94,15 @@ def test_a_program_that_is_not_there(lab: HandMadeLab) -> None:
     outcomes = play(lab, program("no-such-program", on="client"))
     assert outcomes["tool"].error == "ENOENT"
     assert outcomes["tool"].error_text == "no-such-program: no such program on this machine"
+
+
+def test_a_program_that_cannot_be_executed(lab: HandMadeLab, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF and nothing more")
+    broken.chmod(0o755)
+    outcomes = play(lab, program(str(broken), on="client"))
+    assert outcomes["tool"].error == "not started"
+    assert "Exec format error" in (outcomes["tool"].error_text or "")
 
 
 def test_a_port_that_is_taken_before_it_starts(lab: HandMadeLab) -> None:
