@@ -54,9 +54,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`module:function`(payload, descriptors) in a forked process. Descriptors: netns if inside, then its own."""
+    """A function in a forked process. Descriptors: netns if it is to be inside one, then its own."""
 
-    entry: str
+    entry: str  # module:function, called with payload and descriptors
     payload: bytes
     inside: bool
 
