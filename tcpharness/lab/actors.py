@@ -7,9 +7,7 @@ can be on its way any more, and server programs are told to end when nobody talk
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -21,7 +19,7 @@ from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab.endpoint import Actor, Connector, Listener
 from tcpharness.lab.far_endpoint import FarEndpoint
 from tcpharness.lab.program import Program
-from tcpharness.lab.script import hosts_text, write_scripts
+from tcpharness.lab.script import write_scripts
 from tcpharness.lab.socket_table import Namespace, Row, SocketTable
 from tcpharness.lab.spawner import LabProcesses
 from tcpharness.lab.stage import Stage
@@ -32,15 +30,6 @@ READY_NS = 10_000_000_000  # how long servers may take to get ready
 POLL_S = 0.004  # at first; doubled up to
 POLL_MAX_S = 0.032
 TALK_NS = 1_000_000_000  # how long a server program may go on talking after everybody else has ended
-
-
-def write_for_all(text: str) -> str:
-    """A temporary file that a program may read under any user; returns its path."""
-    fd, path = tempfile.mkstemp(prefix="tcpharness-hosts-")
-    with open(fd, "w") as file:
-        os.fchmod(fd, 0o644)
-        file.write(text)
-    return path
 
 
 class LabNamespace(Namespace, Protocol):
@@ -54,7 +43,9 @@ class EndpointLab(Protocol):
     @property
     def hosts(self) -> Mapping[str, LabNamespace]: ...
     @property
-    def processes(self) -> LabProcesses: ...
+    def hosts_file(self) -> Path: ...
+
+    processes: LabProcesses
 
 
 class Actors:
@@ -62,17 +53,14 @@ class Actors:
 
     def __init__(self, plan: Plan, lab: EndpointLab, stage: Stage, seed: int, base_dir: Path) -> None:
         self._plan = plan
-        self._lab = lab
+        self.lab = lab
         self._stage = stage
         self._base_dir = base_dir
         self._scripts = write_scripts(plan, seed, self._files())
         self._actors: dict[str, Actor] = {}
-        self._hosts_file: str | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        if any(endpoint.kind == "run" for endpoint in self._plan.case.endpoints):
-            self._hosts_file = write_for_all(hosts_text(self._plan))
         self._actors = {e.name: self._cast(e) for e in self._plan.case.endpoints}
         return self
 
@@ -80,8 +68,6 @@ class Actors:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._close()
-        if self._hosts_file is not None:
-            os.unlink(self._hosts_file)
 
     async def start(self, deadline_ns: int | None = None) -> None:
         """Returns when all listeners listen and all server programs are ready, or have said why not."""
@@ -126,13 +112,13 @@ class Actors:
         return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
 
     def _cast(self, endpoint: Endpoint) -> Actor:
-        namespace = self._lab.hosts[endpoint.on]
+        namespace = self.lab.hosts[endpoint.on]
         if endpoint.kind == "run":
-            processes = self._lab.processes
-            return Program(endpoint, namespace, processes, self._stage, self._base_dir, self._hosts_file)
+            processes, hosts_file = self.lab.processes, str(self.lab.hosts_file)
+            return Program(endpoint, namespace, processes, self._stage, self._base_dir, hosts_file)
         script = self._scripts[endpoint.name]
         if endpoint.process:
-            return FarEndpoint(script, namespace.fd, self._lab.processes, self._stage)
+            return FarEndpoint(script, namespace.fd, self.lab.processes, self._stage)
         return (Listener if endpoint.kind == "listen" else Connector)(script, namespace, self._stage)
 
     def _play(self, *, leads: bool) -> None:
@@ -149,7 +135,7 @@ class Actors:
 
     async def _dismiss_servers(self) -> None:
         with ExitStack() as stack:
-            tables = [stack.enter_context(SocketTable(ns)) for ns in self._lab.hosts.values()]
+            tables = [stack.enter_context(SocketTable(ns)) for ns in self.lab.hosts.values()]
             pause_s, since_ns, dismissed = POLL_S, time.monotonic_ns(), set[str]()
             while waiting := self._unended():
                 staying = [name for name in waiting if name not in dismissed]

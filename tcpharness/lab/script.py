@@ -97,7 +97,7 @@ def target_of(endpoint: Endpoint, plan: Plan) -> Endpoint | None:
         return next((e for e in endpoints if e.name == target.endpoint), None)
     hosts = {target.host} | {name for name, address in plan.names.items() if address == target.host}
     hosts |= {end.host for link in plan.links for end in link.ends if end.address == target.host}
-    if target.host in LOOPBACK.values():
+    if target.host in (*LOOPBACK.values(), "localhost"):
         hosts.add(endpoint.on)
     return next((e for e in endpoints if e.port == target.port and e.on in hosts), None)
 
@@ -119,15 +119,9 @@ def address_of(endpoint: Endpoint, plan: Plan) -> tuple[str, int]:
     reached = target_of(endpoint, plan)
     port = target.port or (reached.port if reached else None) or 0
     host = reached.on if target.endpoint is not None and reached else target.host or ""
-    if host == endpoint.on:
+    if host in (endpoint.on, "localhost"):
         return LOOPBACK[ip], port
     return plan.names.get(host, host), port
-
-
-def hosts_text(plan: Plan) -> str:
-    """What a program finds in /etc/hosts: each host's name, and localhost."""
-    lines = [f"{address}\t{name}" for name, address in plan.names.items()]
-    return "\n".join(["127.0.0.1\tlocalhost", "::1\tlocalhost", *lines]) + "\n"
 
 
 def describe(step: Step) -> str:

@@ -1,20 +1,16 @@
-"""Two namespaces joined by a veth pair, and plans by hand: enough of a lab for endpoints."""
+"""Endpoints and plans by hand, for a lab of two hosts."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from tcpharness.lab.netns import NetNs
-from tcpharness.lab.spawner import LabProcesses, Spawner
 from tcpharness.scenario.model import (
     Case,
     Endpoint,
     Expect,
+    Host,
+    Link,
     Place,
     Requires,
     SocketOptions,
@@ -22,50 +18,9 @@ from tcpharness.scenario.model import (
     Target,
     Until,
 )
-from tcpharness.scenario.plan import Plan
+from tcpharness.scenario.plan import Plan, make_plan
 
-ADDRESSES = {4: {"client": "10.77.0.1", "server": "10.77.0.2"}, 6: {"client": "fd77::1", "server": "fd77::2"}}
-
-
-class HandMadeLab:
-    """`hosts` client and server; `processes` are new in each play, because they belong to a loop."""
-
-    def __init__(self, spawner: Spawner) -> None:
-        self.hosts = {name: NetNs() for name in ("client", "server")}
-        self.processes: LabProcesses = spawner.lab()
-        self.spawner = spawner
-        server = f"/proc/{os.getpid()}/fd/{self.hosts['server'].fd}"
-        self._run("client", "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
-        self._run("client", "ip", "link", "set", "eth1", "netns", server, "name", "eth0")
-        for name in self.hosts:
-            self._run(name, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
-            self._run(name, "sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 131072")
-            self._run(name, "ip", "link", "set", "lo", "up")
-            self._run(name, "ip", "address", "add", ADDRESSES[4][name] + "/24", "dev", "eth0")
-            self._run(name, "ip", "address", "add", ADDRESSES[6][name] + "/64", "dev", "eth0", "nodad")
-            self._run(name, "ip", "link", "set", "eth0", "up")
-
-    def new_processes(self) -> None:
-        self.processes.close()
-        self.processes = self.spawner.lab()
-
-    def close(self) -> None:
-        for namespace in self.hosts.values():
-            namespace.close()
-
-    def _run(self, host: str, *argv: str) -> None:
-        inside = ("nsenter", f"--net=/proc/{os.getpid()}/fd/{self.hosts[host].fd}", *argv)
-        subprocess.run(inside, check=True)
-
-
-@contextmanager
-def small_lab() -> Iterator[HandMadeLab]:
-    with Spawner.start() as spawner:
-        lab = HandMadeLab(spawner)
-        try:
-            yield lab
-        finally:
-            lab.close()
+LAB_NUMBER = 77 * 16  # which gives it 10.77.0.0/24
 
 
 def at(line: int = 1) -> Place:
@@ -95,12 +50,28 @@ def program(*command: str, name: str = "tool", on: str = "server", **fields: Any
 
 
 def plan(*endpoints: Endpoint, ip: Any = 4) -> Plan:
+    """client (10.77.0.1) and server (10.77.0.2), with small receive buffers, so that windows close."""
+    small = {"net.ipv4.tcp_rmem": "4096 131072 131072"}
+    hosts = tuple(
+        Host(
+            name,
+            small,
+            dict.fromkeys(small, at()),
+            offload=True,
+            forward=None,
+            routes=(),
+            firewall=None,
+            at=at(),
+        )
+        for name in ("client", "server")
+    )
+    link = Link("client-server", ("client", "server"), mtu=None, addresses={}, delay_ns=0, at=at())
     case = Case(
         name="by hand", id="by hand", file="x.yaml", about="", tags=(), values={}, ip=ip, seed=1,
-        timeout_ns=5_000_000_000, kernel_timing=False, requires=Requires(), hosts=(), links=(),
+        timeout_ns=5_000_000_000, kernel_timing=False, requires=Requires(), hosts=hosts, links=(link,),
         endpoints=endpoints, faults=(), captures=(), expect=Expect(at()), at=at(),
     )  # fmt: skip
-    return Plan(case, 1, (), (), ADDRESSES[ip], ())
+    return make_plan(case, LAB_NUMBER)
 
 
 def options(**fields: Any) -> SocketOptions:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import SECOND, errors, play
-from small_lab import HandMadeLab, client, listener, options, plan, small_lab, step
+from playing import SECOND, Ground, errors, play
+from small_lab import client, listener, options, plan, step
 
 from tcpharness.lab.actors import Actors
+from tcpharness.lab.build import Lab
 from tcpharness.lab.payload import Seeded
 from tcpharness.lab.socket_table import SocketTable, settle
 from tcpharness.lab.stage import Stage
@@ -23,15 +23,9 @@ pytestmark = pytest.mark.netns
 KIB = 1024
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[HandMadeLab]:
-    with small_lab() as made:
-        yield made
-
-
 @pytest.mark.parametrize("ip", [4, 6])
-def test_bytes_arrive_and_are_checked(lab: HandMadeLab, ip: int) -> None:
-    outcomes = play(lab, listener(), client(step("send", size=300 * KIB), step("close")), ip=ip)
+def test_bytes_arrive_and_are_checked(ground: Ground, ip: int) -> None:
+    outcomes = play(ground, listener(), client(step("send", size=300 * KIB), step("close")), ip=ip)
     assert errors(outcomes) == {}
     sent, received = outcomes["client"].connections[0], outcomes["server"].connections[0]
     assert (sent.sent_bytes, received.received_bytes) == (300 * KIB, 300 * KIB)
@@ -47,17 +41,17 @@ def test_bytes_arrive_and_are_checked(lab: HandMadeLab, ip: int) -> None:
     assert outcomes["server"].unfinished is None
 
 
-def test_a_wrong_byte_is_named_by_its_offset(lab: HandMadeLab) -> None:
+def test_a_wrong_byte_is_named_by_its_offset(ground: Ground) -> None:
     """Somebody else connects too, and says what the client says but for the seventh byte."""
     said = bytearray(Seeded(7, "client").read(0, 10))
     said[6] ^= 0x20
 
     async def forge(actors: Actors, stage: Stage) -> None:
-        with lab.hosts["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as forger:
+        with actors.lab.hosts["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as forger:
             forger.connect(("10.77.0.2", 105))
             forger.send(said)
 
-    outcomes = play(lab, listener(times=2), client(step("send", size=10)), meanwhile=forge)
+    outcomes = play(ground, listener(times=2), client(step("send", size=10)), meanwhile=forge)
     wrong = [c for c in outcomes["server"].connections if c.error]
     assert [(c.error, c.error_step, c.received_bytes) for c in wrong] == [
         ("mismatch", "receive (x.yaml:5:3)", 10)
@@ -65,10 +59,10 @@ def test_a_wrong_byte_is_named_by_its_offset(lab: HandMadeLab) -> None:
     assert wrong[0].error_text == "byte 6 of the stream (from 0) is not what was sent"
 
 
-def test_both_directions_with_text_file_and_size(lab: HandMadeLab, tmp_path: Path) -> None:
+def test_both_directions_with_text_file_and_size(ground: Ground, tmp_path: Path) -> None:
     (tmp_path / "body.bin").write_bytes(bytes(range(256)) * 100)
     outcomes = play(
-        lab,
+        ground,
         listener(
             step("receive", text=b"\r\n\r\n"), step("send", text=b"HELLO"), step("send", size=70_000),
             step("receive"),
@@ -84,23 +78,23 @@ def test_both_directions_with_text_file_and_size(lab: HandMadeLab, tmp_path: Pat
     assert outcomes["client"].received_bytes == 70_005
 
 
-def test_a_file_that_is_not_there(lab: HandMadeLab, tmp_path: Path) -> None:
-    outcomes = play(lab, listener(), client(step("send", 12, file="no.bin")), base_dir=tmp_path)
+def test_a_file_that_is_not_there(ground: Ground, tmp_path: Path) -> None:
+    outcomes = play(ground, listener(), client(step("send", 12, file="no.bin")), base_dir=tmp_path)
     (connection,) = outcomes["client"].connections
     assert connection.error == "ENOENT"
     assert connection.error_step == "send (x.yaml:12:3)"
     assert "no.bin" in (connection.error_text or "")
 
 
-def test_without_steps_a_client_closes_and_a_listener_reads_to_the_end(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), client())
+def test_without_steps_a_client_closes_and_a_listener_reads_to_the_end(ground: Ground) -> None:
+    outcomes = play(ground, listener(), client())
     assert errors(outcomes) == {}
     assert outcomes["server"].connections[0].closed_ns is not None
 
 
-def test_blocked_is_seen_and_the_server_goes_on(lab: HandMadeLab) -> None:
+def test_blocked_is_seen_and_the_server_goes_on(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(
             step("pause", until="client blocked"), step("receive", size=200 * KIB),
             step("pause", until="client blocked"), step("receive"),
@@ -113,10 +107,10 @@ def test_blocked_is_seen_and_the_server_goes_on(lab: HandMadeLab) -> None:
     assert outcomes["client"].connections[0].tcp_info["rwnd_limited"] > 0
 
 
-def test_a_condition_that_can_no_longer_come_true_ends_at_once(lab: HandMadeLab) -> None:
+def test_a_condition_that_can_no_longer_come_true_ends_at_once(ground: Ground) -> None:
     began = time.monotonic()
     outcomes = play(
-        lab,
+        ground,
         listener(step("pause", until="client blocked"), step("receive")),
         client(step("send", size=10)),
     )
@@ -126,9 +120,9 @@ def test_a_condition_that_can_no_longer_come_true_ends_at_once(lab: HandMadeLab)
     assert time.monotonic() - began < 2
 
 
-def test_many_connections_at_once(lab: HandMadeLab) -> None:
+def test_many_connections_at_once(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("receive", size=64 * KIB), step("send", size=5000), times=50),
         client(step("send", size=64 * KIB), step("receive"), times=50),
     )
@@ -138,9 +132,9 @@ def test_many_connections_at_once(lab: HandMadeLab) -> None:
     assert outcomes["client"].received_bytes == 50 * 5000
 
 
-def test_two_clients_of_one_listener_are_told_apart_by_what_they_send(lab: HandMadeLab) -> None:
+def test_two_clients_of_one_listener_are_told_apart_by_what_they_send(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(times=2),
         client(step("send", size=10_000), name="one"),
         client(step("send", size=20_000), name="two"),
@@ -149,32 +143,32 @@ def test_two_clients_of_one_listener_are_told_apart_by_what_they_send(lab: HandM
     assert {c.expected_bytes for c in outcomes["server"].connections} == {10_000, 20_000}
 
 
-def test_refused(lab: HandMadeLab) -> None:
-    outcomes = play(lab, client(target=Target(None, "server", 9)))
+def test_refused(ground: Ground) -> None:
+    outcomes = play(ground, client(target=Target(None, "server", 9)))
     (connection,) = outcomes["client"].connections
     assert connection.error == "ECONNREFUSED"
     assert connection.error_step == "connect (x.yaml:6:3)"
     assert "10.77.0.2 port 9" in (connection.error_text or "")
 
 
-def test_abort_resets_the_other_side(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), client(step("send", size=10), step("abort")))
+def test_abort_resets_the_other_side(ground: Ground) -> None:
+    outcomes = play(ground, listener(), client(step("send", size=10), step("abort")))
     assert errors(outcomes) == {"server": ["ECONNRESET"]}
     assert outcomes["client"].connections[0].tcp_info["state"] == 1  # seen just before the abort
 
 
-def test_close_with_unread_bytes_resets_as_close_does(lab: HandMadeLab) -> None:
+def test_close_with_unread_bytes_resets_as_close_does(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("pause", until="client established"), step("receive", size=1), step("close")),
         client(step("send", size=1000), step("receive")),
     )
     assert errors(outcomes) == {"client": ["ECONNRESET"]}
 
 
-def test_writing_to_a_closed_connection(lab: HandMadeLab) -> None:
+def test_writing_to_a_closed_connection(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("close")),
         client(
             step("receive"),
@@ -188,9 +182,9 @@ def test_writing_to_a_closed_connection(lab: HandMadeLab) -> None:
     assert connection.error_step == "send (x.yaml:11:3)"
 
 
-def test_closed_is_when_the_socket_is_even_if_the_steps_go_on(lab: HandMadeLab) -> None:
+def test_closed_is_when_the_socket_is_even_if_the_steps_go_on(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("pause", until="client closed"), step("receive")),
         client(step("close"), step("pause", until="server done")),
     )
@@ -199,28 +193,28 @@ def test_closed_is_when_the_socket_is_even_if_the_steps_go_on(lab: HandMadeLab) 
 
 
 @pytest.mark.parametrize("steps", [(step("send", size=5), step("close")), (step("send", size=5),)])
-def test_a_lingering_close_waits_off_the_loop(lab: HandMadeLab, steps: tuple[Step, ...]) -> None:
-    outcomes = play(lab, listener(), client(*steps, options=options(linger_ns=2 * SECOND)))
+def test_a_lingering_close_waits_off_the_loop(ground: Ground, steps: tuple[Step, ...]) -> None:
+    outcomes = play(ground, listener(), client(*steps, options=options(linger_ns=2 * SECOND)))
     assert errors(outcomes) == {}
     assert outcomes["server"].received_bytes == 5
     assert outcomes["client"].connections[0].closed_ns is not None
 
 
-def test_end_of_file_too_early_for_a_step(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(step("receive", size=100)), client(step("send", size=60)))
+def test_end_of_file_too_early_for_a_step(ground: Ground) -> None:
+    outcomes = play(ground, listener(step("receive", size=100)), client(step("send", size=60)))
     (connection,) = outcomes["server"].connections
     assert connection.error == "EOF"
     assert connection.error_text == "the other side closed 40 bytes short of 100"
 
 
-def test_a_port_in_use_is_named_with_its_host(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), listener(name="second"), client())
+def test_a_port_in_use_is_named_with_its_host(ground: Ground) -> None:
+    outcomes = play(ground, listener(), listener(name="second"), client())
     assert outcomes["second"].error == "EADDRINUSE"
     assert outcomes["second"].error_text == "port 105 on host server is already in use"
     assert outcomes["server"].errors() == []
 
 
-def test_options_are_set_before_and_in_between(lab: HandMadeLab) -> None:
+def test_options_are_set_before_and_in_between(ground: Ground) -> None:
     seen: dict[str, Any] = {}
 
     async def look(actors: Actors, stage: Stage) -> None:
@@ -245,7 +239,7 @@ def test_options_are_set_before_and_in_between(lab: HandMadeLab) -> None:
     first = options(mss=700, rcvbuf=100_000, tos=16, congestion="reno")
     later = options(nodelay=True, keepalive=(2 * SECOND, SECOND, 3), user_timeout_ns=SECOND * 3 // 2)
     outcomes = play(
-        lab,
+        ground,
         listener(step("receive")),
         client(step("set", options=later), step("pause", until="look fired"), options=first),
         meanwhile=both,
@@ -254,16 +248,16 @@ def test_options_are_set_before_and_in_between(lab: HandMadeLab) -> None:
     assert seen == {"mss": 688, "nodelay": 1, "idle": 2, "timeout": 1500, "tos": 16, "rcvbuf": 200_000}
 
 
-def test_an_option_that_the_kernel_refuses_is_named(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), client(options=options(congestion="nosuch")))
+def test_an_option_that_the_kernel_refuses_is_named(ground: Ground) -> None:
+    outcomes = play(ground, listener(), client(options=options(congestion="nosuch")))
     (connection,) = outcomes["client"].connections
     assert connection.error == "ENOENT"
     assert connection.error_text == "socket option congestion nosuch: No such file or directory"
 
 
-def test_a_deadline_says_what_each_was_waiting_for(lab: HandMadeLab) -> None:
+def test_a_deadline_says_what_each_was_waiting_for(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("receive", 9)),
         client(step("send", size=4096), step("pause", 12, until="storm fired")),
         seconds=0.2,
@@ -273,36 +267,39 @@ def test_a_deadline_says_what_each_was_waiting_for(lab: HandMadeLab) -> None:
     assert outcomes["client"].connections[0].closed_ns is not None
 
 
-def test_a_listener_that_nobody_reaches_is_let_go(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), client(target=Target(None, "server", 9)))
+def test_a_listener_that_nobody_reaches_is_let_go(ground: Ground) -> None:
+    outcomes = play(ground, listener(), client(target=Target(None, "server", 9)))
     assert outcomes["server"].unfinished is None
     assert outcomes["server"].error_text == "0 of 1 connections came"
 
 
-def test_within_one_host_the_loopback_is_used(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), client(step("send", size=10), on="server"))
+def test_within_one_host_the_loopback_is_used(ground: Ground) -> None:
+    outcomes = play(ground, listener(), client(step("send", size=10), on="server"))
     assert outcomes["client"].connections[0].remote == ("127.0.0.1", 105)
     assert outcomes["server"].received_bytes == 10
 
 
-def test_a_source_port_as_asked(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(port=106), client(from_port=40_001))
+def test_a_source_port_as_asked(ground: Ground) -> None:
+    outcomes = play(ground, listener(port=106), client(from_port=40_001))
     assert outcomes["server"].connections[0].remote == ("10.77.0.1", 40_001)
 
 
-def test_an_endpoint_in_the_loop_cannot_be_killed(lab: HandMadeLab) -> None:
+def test_an_endpoint_in_the_loop_cannot_be_killed(ground: Ground) -> None:
     async def kill(actors: Actors, stage: Stage) -> None:
         actors.kill("server", "KILL")
 
-    outcomes = play(lab, listener(), client(), meanwhile=kill)
+    outcomes = play(ground, listener(), client(), meanwhile=kill)
     assert outcomes["server"].error == "not a process"
 
 
-def test_settle_says_what_is_left(lab: HandMadeLab) -> None:
-    async def run() -> list[str]:
+def test_settle_says_what_is_left(ground: Ground) -> None:
+    async def run(lab: Lab) -> list[str]:
         return await settle(lab, time.monotonic_ns() + SECOND // 50)
 
-    with lab.hosts["server"].socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+    with (
+        ground.lab(plan()) as lab,
+        lab.hosts["server"].socket(socket.AF_INET, socket.SOCK_STREAM) as listening,
+    ):
         listening.bind(("10.77.0.2", 107))
         listening.listen()
         with lab.hosts["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as connecting:
@@ -310,6 +307,6 @@ def test_settle_says_what_is_left(lab: HandMadeLab) -> None:
             port = connecting.getsockname()[1]
             with SocketTable(lab.hosts["server"]) as table:
                 assert table.listening() == {107}
-            left = asyncio.run(run())
+            left = asyncio.run(run(lab))
     assert f"client: 10.77.0.1.{port} > 10.77.0.2.107 ESTABLISHED" in left
     assert f"server: 10.77.0.2.107 > 10.77.0.1.{port} ESTABLISHED" in left

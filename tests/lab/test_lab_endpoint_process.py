@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
-from playing import errors, play
-from small_lab import HandMadeLab, client, listener, options, small_lab, step
+from playing import Ground, errors, play
+from small_lab import client, listener, options, step
 
 from tcpharness.lab.actors import Actors
 from tcpharness.lab.stage import Stage
@@ -17,15 +16,9 @@ pytestmark = pytest.mark.netns
 KIB = 1024
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[HandMadeLab]:
-    with small_lab() as made:
-        yield made
-
-
-def test_both_sides_in_processes(lab: HandMadeLab) -> None:
+def test_both_sides_in_processes(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(times=3, process=True),
         client(step("send", size=100 * KIB), times=3, process=True),
     )
@@ -38,15 +31,15 @@ def test_both_sides_in_processes(lab: HandMadeLab) -> None:
     assert outcomes["server"].exit_status == 0
 
 
-def test_conditions_travel_both_ways(lab: HandMadeLab) -> None:
+def test_conditions_travel_both_ways(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("pause", until="client blocked"), step("receive"), process=True),
         client(step("send", size=4096 * KIB), options=options(sndbuf=64 * KIB)),
     )
     assert errors(outcomes) == {}
     outcomes = play(
-        lab,
+        ground,
         listener(step("pause", until="client blocked"), step("receive")),
         client(step("send", size=4096 * KIB), options=options(sndbuf=64 * KIB), process=True),
     )
@@ -54,21 +47,21 @@ def test_conditions_travel_both_ways(lab: HandMadeLab) -> None:
     assert outcomes["server"].received_bytes == 4096 * KIB
 
 
-def test_a_condition_that_never_holds(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(step("pause", until="client blocked"), process=True), client())
+def test_a_condition_that_never_holds(ground: Ground) -> None:
+    outcomes = play(ground, listener(step("pause", until="client blocked"), process=True), client())
     (connection,) = outcomes["server"].connections
     assert connection.error == "unmet"
     assert connection.error_text == "waited until client blocked; client was established, closed, done"
 
 
-def test_killed(lab: HandMadeLab) -> None:
+def test_killed(ground: Ground) -> None:
     async def kill(actors: Actors, stage: Stage) -> None:
         while not (await actors._actors["server"].expire()).startswith("pause"):
             await asyncio.sleep(0)
         actors.kill("server", "KILL")
 
     outcomes = play(
-        lab,
+        ground,
         listener(step("pause", 9, until="storm fired"), process=True),
         client(step("receive")),
         meanwhile=kill,
@@ -80,9 +73,9 @@ def test_killed(lab: HandMadeLab) -> None:
     assert outcomes["client"].connections[0].error is None  # the kernel closed for it, in order
 
 
-def test_a_deadline_says_what_it_was_waiting_for(lab: HandMadeLab) -> None:
+def test_a_deadline_says_what_it_was_waiting_for(ground: Ground) -> None:
     outcomes = play(
-        lab,
+        ground,
         listener(step("receive", 9), process=True),
         client(step("send", size=4096), step("pause", until="storm fired")),
         seconds=0.5,
@@ -91,23 +84,23 @@ def test_a_deadline_says_what_it_was_waiting_for(lab: HandMadeLab) -> None:
     assert outcomes["server"].received_bytes == 4096
 
 
-def test_a_stopped_process_does_not_hold_up_the_deadline(lab: HandMadeLab) -> None:
+def test_a_stopped_process_does_not_hold_up_the_deadline(ground: Ground) -> None:
     async def stop(actors: Actors, stage: Stage) -> None:
         await stage.wait(step("pause", until="server established").until)  # type: ignore[arg-type]
         actors.kill("server", "STOP")
 
-    outcomes = play(lab, listener(process=True), client(step("receive")), seconds=0.5, meanwhile=stop)
+    outcomes = play(ground, listener(process=True), client(step("receive")), seconds=0.5, meanwhile=stop)
     assert (outcomes["server"].unfinished or "").endswith("(its process does not answer)")
 
 
-def test_a_port_in_use(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(), listener(name="second", process=True, port=105), client())
+def test_a_port_in_use(ground: Ground) -> None:
+    outcomes = play(ground, listener(), listener(name="second", process=True, port=105), client())
     both = {outcomes["server"].error, outcomes["second"].error}
     assert both == {None, "EADDRINUSE"}
     assert outcomes["second"].unfinished is None
 
 
-def test_nobody_comes(lab: HandMadeLab) -> None:
-    outcomes = play(lab, listener(process=True), client(target=Target(None, "server", 9)))
+def test_nobody_comes(ground: Ground) -> None:
+    outcomes = play(ground, listener(process=True), client(target=Target(None, "server", 9)))
     assert outcomes["server"].unfinished is None
     assert outcomes["server"].error_text == "0 of 1 connections came"
