@@ -21,7 +21,7 @@ from tcpharness.lab.netns import NetNs
 from tcpharness.lab.offload import Offloads
 from tcpharness.lab.spawner import LabProcesses, Spawner
 from tcpharness.scenario.model import Place
-from tcpharness.scenario.plan import HostPlan, Interface, LinkPlan, Plan
+from tcpharness.scenario.plan import HostPlan, Interface, LinkPlan, Plan, RoutePlan
 
 # A namespace that only passes frames on must not answer any.
 DEAF = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
@@ -244,7 +244,7 @@ class Lab:
                 at, f"host {about.host}: {about.name} {about.address}: {_hint(about, str(error))}"
             )
         host = next((name for name, own in self.hosts.items() if own is namespace), "between")
-        if isinstance(about, routes.RoutePlan):
+        if isinstance(about, RoutePlan):
             metrics = "".join(f", {name} {value}" for name, value in about.metrics.items())
             return LabError(about.at, f"host {host}: route to {about.dst} dev {about.dev}{metrics}: {error}")
         return LabError(None, f"host {host}: {about}: {error}")
@@ -280,7 +280,7 @@ BUILDERS: dict[str, Callable[[Lab, LinkPlan], None]] = {
 
 
 def _hint(interface: Interface, reason: str) -> str:
-    """The kernel switches a family off on an interface that is too small for it, without a word at that time."""
+    """The kernel had switched a family off when the interface became too small for it, without a word."""
     family = 6 if ":" in interface.address else 4
     if interface.mtu < SMALLEST_MTU[family]:
         return f"{reason}: IPv{family} needs an mtu of {SMALLEST_MTU[family]} at least, not {interface.mtu}"

@@ -1,4 +1,4 @@
-"""Route netlink, as much of it as a lab needs: requests in batches, and the kernel's own words when it refuses.
+"""Route netlink, as much as a lab needs: requests in batches, the kernel's own words when it refuses.
 
 A lab is some twenty requests. Sent one by one through a library they cost more than the kernel's
 whole work; here all of a namespace's go out in one datagram and are answered in one pass.
@@ -164,6 +164,6 @@ def attributes(data: bytes) -> dict[int, bytes]:
 
 
 def _words(payload: bytes) -> str:
-    """What the kernel says besides the errno (NLMSGERR_ATTR_MSG); with CAP_ACK the request's own body is left out."""
+    """What the kernel says besides the errno. With CAP_ACK the request's body is not between."""
     attached = attributes(payload[ERROR.size + HEADER.size :])
     return attached.get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode("utf-8", "replace")

@@ -33,7 +33,7 @@ RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, p
 IP6_CONNECTED_METRIC = 256  # IP6_RT_PRIO_ADDRCONF: a route on a link has to have it to replace the kernel's
 
 NS_PER_MS = 1_000_000
-# name -> (RTAX number, kernel's units in one of ours... see _value); milliseconds are scaled up
+# iproute2's names, and RTAX_ numbers
 METRICS = {
     "mtu": 2, "window": 3, "rtt": 4, "rttvar": 5, "ssthresh": 6, "cwnd": 7, "advmss": 8, "reordering": 9,
     "hoplimit": 10, "initcwnd": 11, "features": 12, "rto_min": 13, "initrwnd": 14, "quickack": 15,
@@ -45,7 +45,7 @@ FEATURES = {"ecn": 1}
 
 
 def route(plan: RoutePlan, index: int) -> Request:
-    """The request for one route; it replaces one that is there. Raises ValueError for a value that can't be."""
+    """One route, in place of one that is there. Raises ValueError for a value that can't be."""
     prefix, _, length = plan.dst.partition("/")
     family, packed = packed_ip(prefix)
     scope = RT_SCOPE_LINK if plan.via is None and family == socket.AF_INET else RT_SCOPE_UNIVERSE

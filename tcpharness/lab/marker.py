@@ -1,0 +1,81 @@
+"""The end marker: a frame of ours that is read back from a capture to prove that all before it is there.
+
+    06 and five random bytes | the same again | 0x88B5 | "tcpharness " and the random bytes in hex
+
+Both addresses carry the token, so that it is still whole under a snaplen of 14, and no port of a
+bridge knows it. 0x88B5 is an ethertype for local experiments (IEEE 802): no kernel answers it, the
+middlebox consumes it, and the analysis leaves it out.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import secrets
+import socket
+from pathlib import Path
+
+from tcpharness.lab.netns import NetNs
+
+ETHERTYPE = b"\x88\xb5"
+ANY_MARKER = re.compile(rb"(\x06.{5})\1\x88\xb5", re.DOTALL)
+TEXT_MARKER = b"ethertype Unknown (0x88b5)"
+HEADER_LEN = 14
+
+
+class Marker:
+    """The marker of one capture, sent on its interface and looked for in its file, raw or text."""
+
+    def __init__(self, namespace: NetNs, interface: str, file: Path, *, text: bool) -> None:
+        mac = b"\x06" + secrets.token_bytes(5)
+        self._frame = mac + mac + ETHERTYPE + b"tcpharness " + mac[1:].hex().encode()
+        self._wanted = mac.hex(":").encode() if text else self._frame[:HEADER_LEN]
+        self._interface = interface
+        self._file = file
+        self._read = 0  # how far the file has been looked through
+        self._tail = b""
+        self._sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+
+    def send(self) -> None:
+        self._sock.sendto(self._frame, (self._interface, 0))
+
+    def found(self) -> bool:
+        """True when it is in the file; looks only at what is new since the last time."""
+        try:
+            with self._file.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return False
+        self._read += len(new)
+        data = self._tail + new
+        self._tail = data[-len(self._wanted) :]
+        return self._wanted in data
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def count_markers(file: Path, *, text: bool) -> int:
+    """How many frames of ours are in a finished capture, from whichever end of the link they came."""
+    if not file.exists() or file.stat().st_size == 0:
+        return 0
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if text:
+            return sum(TEXT_MARKER in line for line in iter(data.readline, b""))
+        return sum(1 for _ in ANY_MARKER.finditer(data))
+
+
+def without_markers(file: Path) -> None:
+    """Takes our frames out of a text capture, with their dumps: it is read by people and by scripts."""
+    kept: list[bytes] = []
+    ours = False
+    for line in file.read_bytes().splitlines(keepends=True):
+        # A frame's dump follows it in lines that begin with a tab.
+        ours = TEXT_MARKER in line or (ours and line.startswith(b"\t"))
+        if not ours:
+            kept.append(line)
+    new = file.with_suffix(".new")
+    new.write_bytes(b"".join(kept))
+    os.replace(new, file)
