@@ -217,7 +217,7 @@ class Tcpdump:
 
     def _last_words(self) -> str:
         lines = [line for line in self._said.splitlines() if READY not in line]
-        return f", saying: {lines[-1].removeprefix('tcpdump: ')}" if lines else ""
+        return f", saying: {' '.join(lines).removeprefix('tcpdump: ')}" if lines else ""
 
     # --- its end
 

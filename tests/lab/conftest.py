@@ -1,17 +1,39 @@
-"""What labs of tests are built on."""
+"""Fixtures for tests that build real labs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playing import Ground
+from built_lab import BuildLab, plan_of
 
+from tcpharness.lab.build import Lab
+from tcpharness.lab.door import NoPrivilege, enter
 from tcpharness.lab.spawner import Spawner
 
 
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """Builds labs, with `ground.lab(plan)`; one spawner for all of them."""
-    with Spawner.start() as spawner:
-        yield Ground(spawner, tmp_path_factory.mktemp("labs"))
+@pytest.fixture(scope="session")
+def spawner() -> Iterator[Spawner]:
+    try:
+        enter()
+    except NoPrivilege as error:
+        pytest.skip(str(error))
+    with Spawner.start(preload=()) as started:
+        yield started
+
+
+@pytest.fixture
+def build_lab(spawner: Spawner, tmp_path: Path) -> Iterator[BuildLab]:
+    """`build_lab("hosts: [a, b]\\nlinks: [[a, b]]", ip=6)` is a lab that is closed after the test."""
+    labs: list[Lab] = []
+
+    def build(network: str, *, ip: int = 4) -> Lab:
+        lab = Lab(plan_of(network, ip=ip, number=len(labs)), spawner, tmp_path)
+        lab.__enter__()
+        labs.append(lab)
+        return lab
+
+    yield build
+    for lab in labs:
+        lab.__exit__(None, None, None)
