@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from built_lab import BuildLab, plan_of
+from playing import Ground
 
 from tcpharness.lab.build import Lab
 from tcpharness.lab.door import NoPrivilege, enter
@@ -37,3 +38,9 @@ def build_lab(spawner: Spawner, tmp_path: Path) -> Iterator[BuildLab]:
     yield build
     for lab in labs:
         lab.__exit__(None, None, None)
+
+
+@pytest.fixture
+def ground(spawner: Spawner, tmp_path: Path) -> Ground:
+    """What `playing.play(ground, *endpoints)` builds its labs on."""
+    return Ground(spawner, tmp_path)
