@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -65,12 +67,16 @@ def run_command(args: argparse.Namespace) -> int:
     options = Options(
         jobs=args.jobs, timeout_ns=args.timeout, seed=args.seed, out=args.out, keep=args.keep, fail_fast=args.fail_fast
     )  # fmt: skip
-    terminal = Terminal(sys.stderr if args.json == "-" else sys.stdout, total=len(cases))
+    out = sys.stderr if args.json == "-" else sys.stdout
+    width = shutil.get_terminal_size().columns
+    terminal = Terminal(out, len(cases), live=out.isatty() and "NO_COLOR" not in os.environ, width=width)
+    start = time.monotonic()
     try:
         results = run_cases(cases, options, terminal)
     except Lacking as error:
         print(f"tcpharness: {error}", file=sys.stderr)
         return LACKING
+    terminal.summary(time.monotonic() - start)
     write_reports(args, results)
     return FAILED if any(r.verdict.outcome in ("fail", "void") for r in results) else OK
 
@@ -134,7 +140,9 @@ def load_cases(paths: Iterable[Path]) -> list[Case]:
 def chosen_cases(args: argparse.Namespace) -> list[Case]:
     cases = load_cases(args.paths)
     if not cases:
-        raise UsageError(f"no scenario under {', '.join(map(str, args.paths))}: a scenario is YAML with `scenario:`")
+        raise UsageError(
+            f"no scenario under {', '.join(map(str, args.paths))}: a scenario is YAML with `scenario:`"
+        )
     if args.keyword:
         cases = [c for c in cases if args.keyword.casefold() in f"{c.id} {c.name}".casefold()]
     if args.tag:
@@ -192,7 +200,9 @@ def show_capture(path: Path, report: CaptureReport, args: argparse.Namespace, ou
     for problem in report.problems:
         print(f"tcpharness: {path}: {problem}", file=sys.stderr)
     if args.json or args.jsonl:
-        for line in findings.as_json_lines(str(path), report) if args.jsonl else [findings.as_json(str(path), report)]:
+        for line in (
+            findings.as_json_lines(str(path), report) if args.jsonl else [findings.as_json(str(path), report)]
+        ):
             print(line, file=out)
         return
     print(findings.as_text(str(path), report, level=args.level, flows=args.flows), file=out)
@@ -227,7 +237,10 @@ def doctor_command(args: argparse.Namespace) -> int:
     checks = examine()
     width = max(len(c.name) for c in checks)
     for check in checks:
-        print(f"{check.mark}  {check.name:<{width}}  {check.found}" + (f"\n      -> {check.remedy}" if check.remedy else ""))
+        print(
+            f"{check.mark}  {check.name:<{width}}  {check.found}"
+            + (f"\n      -> {check.remedy}" if check.remedy else "")
+        )
     return LACKING if any(c.needed and not c.ok for c in checks) else OK
 
 
@@ -236,7 +249,7 @@ def serve_command(args: argparse.Namespace) -> int:
 
     try:
         enter()
-        from tcpharness.run import serve
+        from tcpharness.serve import serve
     except NoPrivilege as error:
         print(f"tcpharness: {error}", file=sys.stderr)
         return LACKING
@@ -282,8 +295,12 @@ Commands = argparse._SubParsersAction  # the type that add_subparsers returns ha
 def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("paths", nargs="*", type=Path, default=[Path("scenarios")], metavar="PATH",
                          help="scenario files, or directories of them (default: scenarios)")  # fmt: skip
-    command.add_argument("-k", dest="keyword", metavar="TEXT", help="only cases whose path or title contains TEXT")
-    command.add_argument("--tag", action="append", metavar="TAG", help="only cases with this tag; may be repeated")
+    command.add_argument(
+        "-k", dest="keyword", metavar="TEXT", help="only cases whose path or title contains TEXT"
+    )
+    command.add_argument(
+        "--tag", action="append", metavar="TAG", help="only cases with this tag; may be repeated"
+    )
 
 
 def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -291,18 +308,26 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
                               epilog="example: tcpharness run scenarios/window -k zero --out /tmp/zero")  # fmt: skip
     add_selection(run)
     run.add_argument("--jobs", type=positive, default=24, help="how many at once, at the most (default: 24)")
-    run.add_argument("--timeout", type=nanoseconds, metavar="TIME", help="for each case, instead of its own: 5s")
+    run.add_argument(
+        "--timeout", type=nanoseconds, metavar="TIME", help="for each case, instead of its own: 5s"
+    )
     run.add_argument("--seed", type=int, help="draw every case's randomness from this number")
-    run.add_argument("--out", type=Path, metavar="DIR", help="keep captures, ledger and result.json of each case here")
+    run.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep captures, ledger and result.json of each case here"
+    )
     run.add_argument("--keep", action="store_true", help="keep them also for cases that pass, without --out")
-    run.add_argument("--json", nargs="?", const="-", metavar="FILE", help="all results as JSON (to standard output)")
+    run.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="all results as JSON (to standard output)"
+    )
     run.add_argument("--junit", type=Path, metavar="FILE", help="all results as JUnit XML")
     run.add_argument("--fail-fast", action="store_true", help="stop at the first case that does not pass")
     run.set_defaults(command=run_command)
 
 
 def add_list(commands: Commands[argparse.ArgumentParser]) -> None:
-    listing = commands.add_parser("list", help="list scenarios", epilog="example: tcpharness list --tag checksum")
+    listing = commands.add_parser(
+        "list", help="list scenarios", epilog="example: tcpharness list --tag checksum"
+    )
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(command=list_command)
@@ -311,7 +336,9 @@ def add_list(commands: Commands[argparse.ArgumentParser]) -> None:
 def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
     analyze = commands.add_parser("analyze", help="the detectors over captures",
                                   epilog="example: tcpharness analyze incident.pcap --level note")  # fmt: skip
-    analyze.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input")
+    analyze.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input"
+    )
     analyze.add_argument("--level", choices=("info", "note", "warning", "error"), default="note",
                          help="show findings from this level on (default: note)")  # fmt: skip
     analyze.add_argument("--flows", action="store_true", help="a table of the flows, too")
@@ -331,5 +358,7 @@ def add_words(commands: Commands[argparse.ArgumentParser]) -> None:
     doctor.set_defaults(command=doctor_command)
     schema = commands.add_parser("schema", help="the JSON Schema of scenario files, for editors")
     schema.set_defaults(command=schema_command)
-    serve = commands.add_parser("serve", help="run cases from JSON lines on standard input (the pytest plugin does)")
+    serve = commands.add_parser(
+        "serve", help="run cases from JSON lines on standard input (the pytest plugin does)"
+    )
     serve.set_defaults(command=serve_command)

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tcpharness import __version__
+
 # program -> (Debian's package, needed for every run)
 PROGRAMS = {"tcpdump": ("tcpdump", True), "nft": ("nftables", False), "nc": ("netcat-openbsd", False)}
 # What some kernels lack, and what a scenario can't do without it.
@@ -57,6 +59,23 @@ def check_privilege() -> Check:
 def find_program(name: str) -> str | None:
     """On the PATH, or where distributions keep what ordinary users' PATH leaves out."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def is_root() -> bool:
+    """Root of the machine, not of a user namespace."""
+    return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
+def versions() -> dict[str, str]:
+    """Of everything that a result depends on."""
+    done = subprocess.run([find_program("tcpdump") or "tcpdump", "--version"], capture_output=True, text=True, check=False)
+    words = (done.stdout or done.stderr).split()
+    return {
+        "tcpharness": __version__,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "tcpdump": words[2] if len(words) > 2 else "unknown",
+    }
 
 
 def check_program(name: str) -> Check:

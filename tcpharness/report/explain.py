@@ -19,7 +19,9 @@ def explain(word: str) -> str:
         return detector_page(word)
     terms = find_terms(word)
     if not terms:
-        raise NotKnown(f"{word!r} is not known" + suggestion(word) + "; `tcpharness explain` lists everything")
+        raise NotKnown(
+            f"{word!r} is not known" + suggestion(word) + "; `tcpharness explain` lists everything"
+        )
     return "\n\n".join(term_page(term) for term in terms)
 
 

@@ -51,7 +51,9 @@ def row(finding: Finding, start_ns: int) -> tuple[str, ...]:
 def table(rows: list[tuple[str, ...]]) -> str:
     """Columns as wide as their widest cell; the last one runs free."""
     widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]) - 1)]
-    lines = ("  ".join([*(c.ljust(w) for c, w in zip(r, widths, strict=False)), r[-1]]).rstrip() for r in rows)
+    lines = (
+        "  ".join([*(c.ljust(w) for c, w in zip(r, widths, strict=False)), r[-1]]).rstrip() for r in rows
+    )
     return "\n".join(lines)
 
 

@@ -174,7 +174,16 @@ def all_words() -> list[str]:
 
 def picture(term: Term) -> str | None:
     """The header the field lives in, drawn; None for what is no header field or flag."""
-    if term.kind in ("flag", "option") or term.name in ("sport", "dport", "seq", "ack", "win", "cksum", "urg", "offset"):
+    if term.kind in ("flag", "option") or term.name in (
+        "sport",
+        "dport",
+        "seq",
+        "ack",
+        "win",
+        "cksum",
+        "urg",
+        "offset",
+    ):
         return TCP_HEADER
     if term.kind == "header field":
         return IP_HEADER

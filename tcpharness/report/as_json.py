@@ -1,0 +1,88 @@
+"""A finished run as plain data for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tcpharness.evidence import CaptureOutcome, LinkOutcome
+from tcpharness.verdict.result import Failure, Result
+
+SCHEMA_VERSION = 1
+
+
+def results_as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """All results, with their counts."""
+    counts = {o: sum(r.verdict.outcome == o for r in results) for o in ("pass", "fail", "void", "skip")}
+    return {"schema_version": SCHEMA_VERSION, "counts": counts, "results": [result_as_json(r) for r in results]}
+
+
+def result_as_json(result: Result) -> dict[str, Any]:
+    """One result: the verdict, and everything that it rests on."""
+    evidence, verdict = result.evidence, result.verdict
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": result.case.id,
+        "scenario": result.case.name,
+        "values": result.case.values,
+        "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "failures": [failure_as_json(f) for f in verdict.failures],
+        "discrepancies": verdict.discrepancies,
+        "notes": verdict.notes,
+        "seed": result.seed,
+        "started": result.started,
+        "duration_s": result.duration_ns / 1e9,
+        "endpoints": {
+            name: asdict(o) | {"sent_bytes": o.sent_bytes, "received_bytes": o.received_bytes}
+            for name, o in evidence.endpoints.items()
+        },
+        "captures": {vantage: capture_as_json(c) for vantage, c in evidence.captures.items()},
+        "links": {name: link_as_json(link) for name, link in evidence.links.items()},
+        "counters": {host: {k: v for k, v in c.items() if v} for host, c in evidence.counters.items()},
+        "problems": evidence.problems,
+        "environment": result.environment,
+        "versions": result.versions,
+        "kept_in": result.out_dir,
+    }
+
+
+def failure_as_json(failure: Failure) -> dict[str, Any]:
+    return {
+        "at": str(failure.at),
+        "expected": failure.expected,
+        "actual": failure.actual,
+        "packets": list(failure.packets),
+    }
+
+
+def capture_as_json(capture: CaptureOutcome) -> dict[str, Any]:
+    """The figures and the findings; `complete`: every frame is in the file, whole."""
+    plain = asdict(capture)
+    report = plain.pop("report")
+    return plain | {"complete": capture.complete()} | (report or {})
+
+
+def link_as_json(link: LinkOutcome) -> dict[str, Any]:
+    """The ledger: every frame that a fault named, and how many passed untouched."""
+    named = [e for e in link.entries if e.fault is not None]
+    return {
+        "frames": len(link.entries),
+        "untouched": sum(e.fate == "forward" for e in link.entries),
+        "fired": link.fired,
+        "error": link.error,
+        "entries": [
+            {
+                "number": e.number,
+                "time_ns": e.time_ns,
+                "fate": e.fate,
+                "fault": e.fault,
+                "came_in": e.came_in,
+                "went_out": e.went_out,
+                "head": e.head.hex(),
+                "len": e.len_bytes,
+            }
+            for e in named
+        ],
+    }

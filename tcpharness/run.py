@@ -1,0 +1,342 @@
+"""The only file that knows the order of a run.
+
+One case, top to bottom: plan, build the lab, put the middleboxes in, start the captures, note the
+counters, start the endpoints and wait for them, let the lab fall quiet, end the captures by their
+markers, fetch the ledgers, read the counters again, analyse, judge. Everything that is opened is
+opened in one exit stack, and closed in reverse order whatever happens.
+
+Many cases share one asyncio loop: waiting for TCP's timers is most of a case's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from tcpharness.analysis.capture import analyze, capture_drops
+from tcpharness.evidence import CaptureOutcome, Evidence
+from tcpharness.lab import counters, doctor
+from tcpharness.lab.actors import Actors
+from tcpharness.lab.admission import Admission
+from tcpharness.lab.build import Lab, LabError
+from tcpharness.lab.middlebox import Middlebox
+from tcpharness.lab.socket_table import settle
+from tcpharness.lab.spawner import Spawner
+from tcpharness.lab.stage import NeverHeld, Stage
+from tcpharness.lab.tcpdump import Tcpdump
+from tcpharness.packet.pcap import Reader
+from tcpharness.report.as_json import result_as_json
+from tcpharness.scenario.model import Case
+from tcpharness.scenario.plan import make_plan
+from tcpharness.verdict.judge import judge
+from tcpharness.verdict.result import Result, Verdict, broken, skipped
+
+SETTLE_NS = 1_000_000_000  # how long sockets may take to finish closing after the endpoints have
+
+
+class Lacking(Exception):
+    """The machine lacks something without which nothing runs; the text names it and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run, as the command line says it."""
+
+    jobs: int = 24
+    timeout_ns: int | None = None  # instead of each case's own
+    seed: int | None = None
+    out: Path | None = None
+    keep: bool = False
+    fail_fast: bool = False
+
+
+class Audience(Protocol):
+    """Who hears of cases as they start and end."""
+
+    def started(self, case: Case) -> None: ...
+    def ended(self, result: Result) -> None: ...
+
+
+# --- one case ----------------------------------------------------------------------------------
+
+
+class CaseRun:
+    """One case on its way from the file to its verdict."""
+
+    def __init__(self, case: Case, number: int, seed: int, directory: Path) -> None:
+        self.case = case
+        self.seed = seed
+        self.plan = make_plan(case, number)
+        self.directory = directory
+        self.evidence = Evidence()
+        self.environment: dict[str, Any] = {}
+        self.frames: dict[str, list[tuple[int, bytes]]] = {}
+
+    async def play(self, spawner: Spawner, timeout_ns: int) -> None:
+        """From nothing to evidence; the lab is gone when it returns. Raises LabError."""
+        async with AsyncExitStack() as stack:
+            lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
+            self.environment = lab.environment()
+            stage = Stage()
+            boxes = await self._put_in_middleboxes(lab, stack)
+            captures = await self._start_captures(lab, stack)
+            before = {host: counters.read(ns) for host, ns in lab.hosts.items()}
+            base = Path(self.case.file).parent
+            actors = await stack.enter_async_context(Actors(self.plan, lab, stage, self.seed, base))
+            for box in boxes:
+                tell_of_faults(box, stage, actors)
+            await self._drive(actors, captures, stage, time.monotonic_ns() + timeout_ns)
+            await self._fall_quiet(lab, boxes)
+            await self._end_captures(captures)
+            for box in boxes:
+                outcome = await box.finish()
+                self.evidence.links[outcome.link] = outcome
+            after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
+        self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
+
+    async def _put_in_middleboxes(self, lab: Lab, stack: AsyncExitStack) -> list[Middlebox]:
+        boxes = [
+            Middlebox(self.plan, link, lab) for link in self.plan.links if link.kind == "middlebox"
+        ]  # fmt: skip
+        for box in boxes:
+            stack.callback(box.close)
+        await asyncio.gather(*(box.start() for box in boxes))
+        return boxes
+
+    async def _start_captures(self, lab: Lab, stack: AsyncExitStack) -> list[Tcpdump]:
+        wanted = {capture.vantage: capture for capture in self.case.captures}
+        captures = [
+            Tcpdump(wanted.get(vantage), vantage, host, interface, lab, self.directory / f"{vantage}.pcap")
+            for vantage, host, interface in self.plan.vantages
+        ]
+        for capture in captures:
+            stack.callback(capture.close)
+        await asyncio.gather(*(capture.start() for capture in captures))
+        return captures
+
+    async def _drive(self, actors: Actors, captures: list[Tcpdump], stage: Stage, deadline_ns: int) -> None:
+        """The traffic: servers first, then clients, until all have ended; some captures stalled meanwhile."""
+        stalled = [asyncio.create_task(stall(c, stage, deadline_ns)) for c in captures if c.stall is not None]
+        try:
+            await actors.start()
+            self.evidence.endpoints = await actors.finish(deadline_ns)
+            for problem in await asyncio.gather(*stalled):
+                self.evidence.problems += problem
+        finally:
+            for task in stalled:
+                task.cancel()
+
+    async def _fall_quiet(self, lab: Lab, boxes: list[Middlebox]) -> None:
+        """Until every socket is closed and no frame is held: or else the middleboxes let nothing more pass."""
+        for box in boxes:
+            await box.idle()
+        await settle(lab, time.monotonic_ns() + SETTLE_NS)
+        for box in boxes:
+            await box.idle()
+            await box.stop()
+
+    async def _end_captures(self, captures: list[Tcpdump]) -> None:
+        """All markers first, then all ends: so each capture holds the markers of its link's other hosts too."""
+        await asyncio.gather(*(capture.mark() for capture in captures))
+        for outcome in await asyncio.gather(*(capture.finish() for capture in captures)):
+            self.evidence.captures[outcome.vantage] = outcome
+
+    def judge(self) -> Verdict:
+        """Reads the captures, analyses them and weighs everything."""
+        for vantage, outcome in self.evidence.captures.items():
+            if not outcome.text and Path(outcome.file).exists():
+                self._read_capture(vantage, outcome)
+        return judge(self.case, self.plan, self.evidence, frames=self.frames)
+
+    def _read_capture(self, vantage: str, outcome: CaptureOutcome) -> None:
+        data = Path(outcome.file).read_bytes()
+        self.frames[vantage] = [(frame.time_ns, frame.data) for frame in Reader(BytesIO(data))]
+        outcome.report = analyze(BytesIO(data))
+        if outcome.dropped:
+            outcome.report.findings.append(capture_drops(outcome.dropped, outcome.received or 0))
+
+
+def tell_of_faults(box: Middlebox, stage: Stage, actors: Actors) -> None:
+    """A fault that fires is a condition that endpoints wait for, and may have a process to kill."""
+
+    def fired(name: str, kills: Sequence[tuple[str, str]] = ()) -> None:
+        for endpoint, number in kills:
+            actors.kill(endpoint, number)
+        stage.reach(name, "fired")
+
+    box.on_fired(fired)
+
+
+async def stall(capture: Tcpdump, stage: Stage, deadline_ns: int) -> list[str]:
+    """Keeps a tcpdump stopped until its condition holds; what went wrong, in words."""
+    assert capture.stall is not None
+    capture.stop()
+    try:
+        await stage.wait(capture.stall, deadline_ns)
+    except NeverHeld as error:
+        return [f"{capture.stall.at}: {error}"]
+    finally:
+        capture.go_on()
+    return []
+
+
+# --- many cases --------------------------------------------------------------------------------
+
+
+class Runner:
+    """Plays cases side by side: `async with Runner(options) as runner: result = await runner.play(case)`."""
+
+    def __init__(self, options: Options, spawner: Spawner | None = None) -> None:
+        self.options = options
+        self.admission = Admission(options.jobs)
+        self.versions = doctor.versions()
+        self._numbers = itertools.count(1)
+        self._seeds = random.Random()
+        self._stack = AsyncExitStack()
+        self._spawner = spawner or self._stack.enter_context(Spawner.start())
+        self._directory = options.out or Path(tempfile.mkdtemp(prefix="tcpharness-"))
+        self._directory.mkdir(parents=True, exist_ok=True)
+
+    async def __aenter__(self) -> Self:
+        watch = asyncio.create_task(self.admission.watch())
+        self._stack.callback(watch.cancel)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+        if self.options.out is None:
+            with contextlib.suppress(OSError):  # not empty: something was kept
+                self._directory.rmdir()
+
+    async def play(self, case: Case, audience: Audience | None = None) -> Result:
+        """One case, from admission to its result on disk."""
+        async with self.admission.place():
+            if audience is not None:
+                audience.started(case)
+            result = await self._play(case)
+        if audience is not None:
+            audience.ended(result)
+        return result
+
+    async def _play(self, case: Case) -> Result:
+        number = next(self._numbers)
+        seed = self.seed_of(case)
+        directory = self._directory / f"{number:03}-{slug(case.id)}"
+        directory.mkdir(parents=True, exist_ok=True)
+        started, start = time.time(), time.monotonic_ns()
+        run = CaseRun(case, number, seed, directory)
+        verdict = await self._verdict(run, self.options.timeout_ns or case.timeout_ns)
+        result = Result(
+            case=case,
+            verdict=verdict,
+            evidence=run.evidence,
+            seed=seed,
+            started=started,
+            duration_ns=time.monotonic_ns() - start,
+            environment=run.environment,
+            versions=self.versions,
+            out_dir=str(directory),
+        )
+        self._keep_or_forget(result, directory)
+        return result
+
+    async def _verdict(self, run: CaseRun, timeout_ns: int) -> Verdict:
+        """Every problem of one case ends up in its verdict; other cases go on."""
+        reason = lacking_for(run.case)
+        if reason:
+            return skipped(reason)
+        try:
+            await run.play(self._spawner, timeout_ns)
+            return run.judge()
+        except LabError as error:
+            return broken(error.at or run.case.at, str(error.text))
+        except OSError as error:
+            return broken(run.case.at, f"the lab failed: {error}")
+
+    def seed_of(self, case: Case) -> int:
+        if case.seed is not None:
+            return case.seed
+        return self.options.seed if self.options.seed is not None else self._seeds.getrandbits(32)
+
+    def _keep_or_forget(self, result: Result, directory: Path) -> None:
+        passed = result.verdict.outcome in ("pass", "skip")
+        if passed and self.options.out is None and not self.options.keep:
+            shutil.rmtree(directory)
+            result.out_dir = None
+            return
+        (directory / "result.json").write_text(json.dumps(result_as_json(result), indent=2) + "\n")
+
+
+def slug(case_id: str) -> str:
+    """A case's id as a file name: handshake-open-ip-4."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"\.ya?ml", "", case_id)).strip("-")[-80:]
+
+
+def lacking_for(case: Case) -> str | None:
+    """What this machine lacks for this case, or None."""
+    for program in case.requires.programs:
+        if doctor.find_program(program) is None:
+            return f"{program} is not installed"
+    for setting in case.requires.sysctls:
+        if not Path("/proc/sys", setting.replace(".", "/")).exists():
+            return f"this kernel lacks {setting}"
+    if case.requires.root and not doctor.is_root():
+        return "needs root"
+    return None
+
+
+def run_cases(cases: Sequence[Case], options: Options, audience: Audience) -> list[Result]:
+    """Runs them all, many at once; results in the order of the cases. Raises Lacking."""
+    if doctor.find_program("tcpdump") is None:
+        raise Lacking(
+            "tcpdump is not installed, and nothing can be captured without it: apt-get install tcpdump"
+        )
+    os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    spawner = Spawner.start()  # forked while this process is small
+    try:
+        return asyncio.run(_run_all(cases, options, audience, spawner))
+    finally:
+        spawner.close()
+
+
+async def _run_all(
+    cases: Iterable[Case], options: Options, audience: Audience, spawner: Spawner
+) -> list[Result]:
+    results: dict[int, Result] = {}
+
+    async def one(index: int, case: Case) -> None:
+        results[index] = await runner.play(case, audience)
+        if options.fail_fast and results[index].verdict.outcome in ("fail", "void"):
+            for task in tasks:
+                task.cancel()
+
+    async with Runner(options, spawner) as runner:
+        tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
+        try:
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+    for problem in ended:
+        if isinstance(problem, Exception):
+            raise problem
+    return [results[index] for index in sorted(results)]

@@ -1,0 +1,58 @@
+"""What a run comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tcpharness.evidence import Evidence
+from tcpharness.scenario.model import Case, Place
+
+Outcome = Literal["pass", "fail", "void", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One expectation that does not hold: where it stands, both sides, and the packets around."""
+
+    at: Place
+    expected: str
+    actual: str
+    packets: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.at}: expected {self.expected}", f"    found {self.actual}"]
+        return "\n".join([*lines, *(f"      {line}" for line in self.packets)])
+
+
+@dataclass(slots=True)
+class Verdict:
+    outcome: Outcome
+    reason: str = ""  # of a skip or a void, in one line
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # which witnesses were left out, and why
+    discrepancies: list[str] = field(default_factory=list)  # what makes it void
+
+
+def skipped(reason: str) -> Verdict:
+    return Verdict("skip", reason)
+
+
+def broken(at: Place, reason: str) -> Verdict:
+    """The lab could not be built or did not last."""
+    return Verdict("void", f"{at}: {reason}", discrepancies=[f"{at}: {reason}"])
+
+
+@dataclass(slots=True)
+class Result:
+    """One case, played and judged."""
+
+    case: Case
+    verdict: Verdict
+    evidence: Evidence
+    seed: int
+    started: float  # seconds since the epoch
+    duration_ns: int
+    environment: dict[str, Any]
+    versions: dict[str, str]
+    out_dir: str | None
