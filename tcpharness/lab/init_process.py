@@ -34,12 +34,15 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tcpharness.lab import syscall
+from tcpharness.lab.netns import open_own_netns
 from tcpharness.lab.syscall import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID
 
 MAX_MESSAGE = 8192
 MAX_FDS = 64
 CANNOT_START = 127  # as shells have it
 PROGRAM_FILES = 1024  # the soft limit that programs expect; ours is higher (door.py)
+# Ignored by Python or by us, which exec would keep.
+DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,10 @@ class Init:
         syscall.die_with_parent()
         self._main = main
         self._numbers: dict[int, int] = {}  # pid in this namespace -> main's number
+        self._netns = open_own_netns()
+        self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(PROGRAM_FILES, hard), hard))
         self._woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -152,7 +159,10 @@ class Init:
 
     def _obey(self) -> bool:
         """One request; False at the end."""
-        message, fds, _, _ = socket.recv_fds(self._main, MAX_MESSAGE, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+        try:
+            message, fds, _, _ = socket.recv_fds(self._main, MAX_MESSAGE, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:  # it has closed without reading all we said
+            return False
         if not message:
             return False
         what, number, *rest = pickle.loads(message)
@@ -174,13 +184,42 @@ class Init:
 
     def _start(self, number: int, work: Run | Call, fds: list[int]) -> None:
         try:
-            if isinstance(work, Call):
-                importlib.import_module(work.entry.partition(":")[0])  # once, for all forks to come
-            pid = os.fork()
+            if isinstance(work, Run) and work.hosts_file is None and work.env is None:
+                self._spawn(number, work, fds)
+            else:
+                self._fork(number, work, fds)
         except Exception as error:
-            self._say("failed", number, getattr(error, "errno", None), f"{type(error).__name__}: {error}")
+            self._say("failed", number, _explained(error))
             self._say("exited", number, CANNOT_START)
-            return
+
+    def _spawn(self, number: int, work: Run, fds: list[int]) -> None:
+        """A program that needs nothing special: vfork, which copies nothing, at a third of a fork's price.
+
+        The child finds itself where we are, so we go there and come back.
+        """
+        netns, *standard = fds
+        syscall.setns(netns, CLONE_NEWNET)
+        try:
+            if work.cwd is not None:
+                os.chdir(work.cwd)
+            pid = os.posix_spawnp(
+                work.argv[0],
+                work.argv,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(standard)],
+                setsid=True,
+                setsigdef=DEFAULT_SIGNALS,
+            )
+        finally:
+            os.fchdir(self._directory)
+            syscall.setns(self._netns, CLONE_NEWNET)
+        self._numbers[pid] = number
+        self._say("started", number, _outer_pid(pid))
+
+    def _fork(self, number: int, work: Run | Call, fds: list[int]) -> None:
+        if isinstance(work, Call):
+            importlib.import_module(work.entry.partition(":")[0])  # once, for all forks to come
+        pid = os.fork()
         if pid == 0:
             _or_die(lambda: self._be_child(number, work, fds))
         self._numbers[pid] = number
@@ -211,12 +250,26 @@ class Init:
                 _exec(work, fds)
             status = _call(work, fds, self._main.fileno())
         except Exception as error:
-            text = str(error) if isinstance(error, OSError) else traceback.format_exc()
-            self._say("failed", number, getattr(error, "errno", None), text)
+            self._say("failed", number, _explained(error))
             os._exit(CANNOT_START)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _explained(error: Exception) -> str:
+    """An error of the system in its words; any other is a mistake in what was called."""
+    return str(error) if isinstance(error, OSError) else traceback.format_exc()
+
+
+def _outer_pid(pid: int) -> int:
+    """A child's pid as main sees it: /proc is the one that main sees, too."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
+    finally:
+        os.close(pidfd)
 
 
 def _load(fd: int) -> Run | Call:
@@ -242,10 +295,8 @@ def _exec(work: Run, fds: list[int]) -> NoReturn:
         os.dup2(fd, target)
     if work.cwd is not None:
         os.chdir(work.cwd)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would keep that
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(PROGRAM_FILES, hard), hard))
+    for number in DEFAULT_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     os.execvpe(work.argv[0], work.argv, os.environ if work.env is None else work.env)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 from tcpharness.lab.init_process import MAX_MESSAGE, Call, Run, spawner_main
 
 # What `call` is used for. Imported by the spawner while main imports its own things.
-PRELOAD = ("tcpharness.lab.middlebox", "tcpharness.lab.endpoint_process")
+PRELOAD = ("tcpharness.lab.forward", "tcpharness.lab.endpoint_process")
 GONE_S = 5.0  # how long the spawner may take to end with all labs
 
 
@@ -52,7 +52,7 @@ class Child:
         if what == "started":
             self.pid = rest[0]
         elif what == "failed":
-            self.error = str(rest[1])
+            self.error = str(rest[0])
         elif not self._end.done():
             self._end.set_result(rest[0])
 
