@@ -37,6 +37,9 @@ class Marker:
         self._tail = b""
         self._sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
 
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
     def send(self) -> None:
         self._sock.sendto(self._frame, (self._interface, 0))
 

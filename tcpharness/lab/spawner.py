@@ -106,11 +106,15 @@ class LabProcesses:
         inside = [] if netns is None else [netns]
         return self._start("call", entry, Call(entry, payload, bool(inside)), [*inside, *fds])
 
-    def tell(self, what: str, number: int, *rest: Any, fds: Sequence[int] = ()) -> None:
+    def keep(self, fd: int) -> None:
+        """Has the lab hold a duplicate of `fd` to its end, for what is slow to close."""
+        self.tell("keep", fds=[fd])
+
+    def tell(self, what: str, *rest: Any, fds: Sequence[int] = ()) -> None:
         """One message to the init, which always has room: it reads faster than anybody asks."""
         if not self.is_open:
             return
-        message = pickle.dumps((what, number, *rest))
+        message = pickle.dumps((what, *rest))
         if fds:
             socket.send_fds(self._sock, [message], list(fds))
         else:

@@ -89,6 +89,8 @@ class Tcpdump:
         namespace = self._lab.hosts[self.outcome.host]
         try:
             self._marker = Marker(namespace, self.outcome.interface, self._file, text=self._capture.text)
+            # To close a packet socket takes the kernel 10 ms (synchronize_net); not on this loop.
+            self._lab.processes.keep(self._marker.fileno())
             self.child = self._spawn([program, *self._arguments()], namespace)
         except OSError as error:
             self._fail(f"can't start tcpdump: {error}")
