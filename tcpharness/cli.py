@@ -260,10 +260,10 @@ def serve_command(args: argparse.Namespace) -> int:
 
 
 def nanoseconds(text: str) -> int:
-    from tcpharness.scenario.quantity import parse_time
+    from tcpharness.scenario.quantity import time_ns
 
     try:
-        return parse_time(text)
+        return time_ns(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -37,18 +37,28 @@ def serve(requests: BinaryIO, answers: TextIO) -> int:
 async def _serve(requests: BinaryIO, answers: TextIO, spawner: Spawner) -> None:
     reader = asyncio.StreamReader(limit=LINE_MAX)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), requests)
+    writer = await open_writer(answers)
     async with Runner(Options(), spawner) as runner, asyncio.TaskGroup() as group:
         while line := await reader.readline():
-            group.create_task(answer(json.loads(line), runner, answers))
+            group.create_task(answer(json.loads(line), runner, writer))
+    await writer.drain()
 
 
-async def answer(request: dict[str, Any], runner: Runner, answers: TextIO) -> None:
-    """Plays one request and prints its answer."""
+async def open_writer(answers: TextIO) -> asyncio.StreamWriter:
+    """Never blocks the loop: whoever asked may read its answers when it likes."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, answers)
+    transport.set_write_buffer_limits(high=0)  # so that the last drain waits until all is written
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def answer(request: dict[str, Any], runner: Runner, writer: asyncio.StreamWriter) -> None:
+    """Plays one request and writes its answer."""
     try:
         reply = await play(request, runner)
     except (ScenarioErrors, OSError, LookupError) as error:
         reply = {"outcome": "error", "text": str(error), "duration": 0.0}
-    print(json.dumps({"id": request["id"], **reply}), file=answers, flush=True)
+    writer.write(json.dumps({"id": request["id"], **reply}).encode() + b"\n")
 
 
 async def play(request: dict[str, Any], runner: Runner) -> dict[str, Any]:

@@ -113,12 +113,10 @@ def judge_line(expected: FindingExpect, vantage: str, scene: Scene, explained: s
     family = [f for f in scene.found if descends(f.name, expected.name)]
     fitting = [f for f in family if fits(f, expected, scene)]
     explained.update(id(f) for f in (fitting if expected.kind or expected.of else family))
-    number = sum(f.count if f.name == "capture_drops" else 1 for f in fitting) if fitting else 0
-    if expected.name == "capture_drops":
-        number = len(fitting)
+    number = len(fitting)
     if not expected.count.holds(number):
-        frame = (fitting or family or scene.found or [None])[0]
-        packets = scene.packets.around(frame.frame) if frame and frame.frame else ()
+        near = next(iter(fitting or family or scene.found), None)
+        packets = scene.packets.around(near.frame) if near and near.frame else ()
         yield Failure(
             expected.at,
             f"{wish(expected)} at {vantage}",
@@ -172,18 +170,15 @@ def concerns(finding: Finding, entry: Entry) -> bool:
 def judge_order(
     expected: FindingExpect, vantage: str, fitting: Sequence[Finding], scene: Scene
 ) -> Iterator[Failure]:
-    for other, name, right in (
-        (expected.before, "before", lambda mine, theirs: mine < theirs),
-        (expected.after, "after", lambda mine, theirs: mine > theirs),
-    ):
+    """`before: x`: the first of these is at an earlier frame than the first x; `after` the reverse."""
+    for other, word, sign in ((expected.before, "before", 1), (expected.after, "after", -1)):
         if other is None or not fitting:
             continue
-        frames = [f.frame for f in scene.found if descends(f.name, other)]
-        if not frames or not right(fitting[0].frame, frames[0]):
-            yield Failure(
-                expected.at, f"{expected.name} {name} {other} at {vantage}",
-                f"{expected.name} at frame {fitting[0].frame}, {other} at {frames[0] if frames else 'none'}",
-            )  # fmt: skip
+        mine = fitting[0].frame
+        theirs = next((f.frame for f in scene.found if descends(f.name, other)), None)
+        if theirs is None or (theirs - mine) * sign <= 0:
+            found = f"{expected.name} at frame {mine}, {other} at {theirs or 'none'}"
+            yield Failure(expected.at, f"{expected.name} {word} {other} at {vantage}", found)
 
 
 def wish(expected: FindingExpect) -> str:

@@ -1,0 +1,225 @@
+"""The pytest plugin: scenario files are collected as tests, with the verdicts of `tcpharness run`.
+
+Opt-in by file: YAML with a top-level `scenario` key under the paths that pytest is given. Cases are
+played by a child process (`tcpharness serve`), many at once, so that pytest itself needs no
+privileges and imports nothing heavy; under pytest-xdist each worker has a child of its own and asks
+when a test's turn comes.
+
+For tests in Python there is the `lab` fixture:
+
+    def test_mine(lab):
+        result = lab("scenarios/handshake/open.yaml")     # a path, or the text of a scenario
+        result.assert_pass()
+        assert result.findings("client", "handshake")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ANSWER_KEY = pytest.StashKey["Server"]()
+# For tests of this plugin: another program that speaks the same lines.
+SERVER_VARIABLE = "TCPHARNESS_SERVE"
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix in (".yaml", ".yml") and looks_like_scenario(file_path):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+def looks_like_scenario(path: Path) -> bool:
+    with path.open("rb") as file:
+        return any(line.startswith(b"scenario:") for line in file.read(1 << 20).splitlines())
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; its cases are the items."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        from tcpharness.scenario.load import ScenarioErrors, load
+
+        try:
+            cases = load(self.path.read_bytes(), shown(self.path))
+        except ScenarioErrors as errors:
+            raise self.CollectError(str(errors)) from None
+        for case in cases:
+            values = case.id.removeprefix(shown(self.path)).strip("[]")
+            yield ScenarioItem.from_parent(
+                self, name=values or "run", case_id=case.id, line=case.at.line, title=case.name
+            )
+
+
+def shown(path: Path) -> str:
+    """As a person would write it from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+class ScenarioFailure(Exception):
+    """The verdict's text."""
+
+
+class ScenarioItem(pytest.Item):
+    """One case."""
+
+    def __init__(self, *, case_id: str, line: int, title: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.case_id = case_id
+        self.line = line
+        self.title = title
+
+    def request(self) -> dict[str, Any]:
+        return {"file": shown(self.path), "case": self.case_id}
+
+    def runtest(self) -> None:
+        answer = server_of(self.config).answer(self.nodeid, self.request())
+        if answer["outcome"] == "skip":
+            pytest.skip(answer["text"])
+        if answer["outcome"] != "pass":
+            raise ScenarioFailure(f"{answer['outcome']}: {self.title}\n{answer['text']}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, ScenarioFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.line - 1, self.case_id
+
+
+# --- the child that plays ----------------------------------------------------------------------
+
+
+class Server:
+    """`tcpharness serve` as a child: requests by name, answers as they come."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._asked: dict[str, int] = {}
+        self._answers: dict[int, dict[str, Any]] = {}
+
+    def ask(self, name: str, request: dict[str, Any]) -> None:
+        """Sends a request without waiting for its answer."""
+        number = len(self._asked) + 1
+        self._asked[name] = number
+        stdin = self._started().stdin
+        assert stdin is not None
+        stdin.write(json.dumps({"id": number, **request}) + "\n")
+        stdin.flush()
+
+    def answer(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request, asked now if it was not before."""
+        if name not in self._asked:
+            self.ask(name, request)
+        number = self._asked.pop(name)
+        self._asked[f"{name} #{number}"] = number  # the same test again, in a later round, is a new request
+        while number not in self._answers:
+            self._read_one()
+        return self._answers.pop(number)
+
+    def close(self) -> None:
+        """End of input is the child's end."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            command = os.environ.get(SERVER_VARIABLE)
+            argv = [sys.executable, command] if command else [sys.executable, "-m", "tcpharness", "serve"]
+            self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self._process
+
+    def _read_one(self) -> None:
+        process = self._started()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            status = process.wait()
+            raise ScenarioFailure(
+                f"the process that plays scenarios has ended with status {status}; its words are above"
+            )
+        answer = json.loads(line)
+        self._answers[answer["id"]] = answer
+
+
+def server_of(config: pytest.Config) -> Server:
+    if ANSWER_KEY not in config.stash:
+        config.stash[ANSWER_KEY] = Server()
+    return config.stash[ANSWER_KEY]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Everything that is selected is asked for at once: the child plays many side by side."""
+    config = session.config
+    distributed = hasattr(config, "workerinput") or getattr(config.option, "dist", "no") != "no"
+    if distributed or config.option.collectonly or config.option.maxfail:
+        return
+    for item in session.items:
+        if isinstance(item, ScenarioItem):
+            server_of(config).ask(item.nodeid, item.request())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if ANSWER_KEY in session.config.stash:
+        session.config.stash[ANSWER_KEY].close()
+
+
+# --- for tests in Python -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a scenario came to; `result` is the whole of it, as in result.json."""
+
+    outcome: str  # pass, fail, void, skip, error
+    text: str
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def assert_pass(self) -> None:
+        """Fails the test with the verdict's text; skips it when the machine lacks something."""
+        __tracebackhide__ = True
+        if self.outcome == "skip":
+            pytest.skip(self.text)
+        if self.outcome != "pass":
+            pytest.fail(f"{self.outcome}\n{self.text}", pytrace=False)
+
+    def findings(self, vantage: str, name: str | None = None) -> list[dict[str, Any]]:
+        """The findings at a vantage, all or those of a name."""
+        found: list[dict[str, Any]] = self.result["captures"][vantage]["findings"]
+        return [f for f in found if name in (None, f["name"])]
+
+    def endpoint(self, name: str) -> dict[str, Any]:
+        outcome: dict[str, Any] = self.result["endpoints"][name]
+        return outcome
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Callable[[str | Path], Played]:
+    """`lab(path or text) -> Played`: plays a scenario's first case."""
+    server = server_of(request.config)
+    rounds = iter(range(1, 1 << 30))
+
+    def play(scenario: str | Path) -> Played:
+        text = str(scenario)
+        inline = "\n" in text
+        asked = {"text": text, "file": f"{request.node.name}.yaml"} if inline else {"file": text}
+        answer = server.answer(f"{request.node.nodeid} {next(rounds)}", asked)
+        return Played(answer["outcome"], answer["text"], answer.get("result", {}))
+
+    return play
