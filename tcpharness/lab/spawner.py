@@ -195,8 +195,13 @@ class Spawner:
     def lab(self) -> LabProcesses:
         """A new PID namespace, empty but for its init. Raises OSError when the spawner is gone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        try:
             socket.send_fds(self._sock, [b"lab"], [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._labs = [lab for lab in self._labs if lab.is_open]
         self._labs.append(LabProcesses(ours))
         return self._labs[-1]
