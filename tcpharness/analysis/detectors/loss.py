@@ -1,0 +1,337 @@
+"""Loss and order: what was sent again, why, and whether it was needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.finding import Finding
+from tcpharness.analysis.signs import Order
+from tcpharness.analysis.state import Side
+from tcpharness.packet.segment import SYN, Segment, seq_diff
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+
+
+def repeated(this: Side, text: str, needed: str) -> Hit:
+    """What both kinds of repeat say."""
+    detail: dict[str, int | str | float] = {
+        "trigger": this.trigger, "needed": needed, "elapsed_ns": this.elapsed_ns, "dup_acks": this.dup_acks,
+        "captured_before": int(this.hole is None),
+    }  # fmt: skip
+    return Hit(text, kind=this.trigger, detail=detail, holder=this.again)
+
+
+def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Bytes, or a FIN, that were sent before; also where this capture never saw the first time.
+
+    why it matters: Something was lost, or its sender had to believe so. `kind` says what made it send again:
+        fast (duplicate ACKs or SACK), recovery (further ones of that), rto (the timer), slow_start
+        (further ones after the timer), tlp (a tail-loss probe), syn, fin, unknown.
+    what to do: fast and recovery cost a round trip, rto a stall: look for the loss, or at rto_min and the tail.
+    limits: With one segment in flight a tail-loss probe waits as long as the timer, and is told from it only
+        when another follows. `needed` in the detail becomes yes or no when the receiver tells (DSACK, echo).
+    fires: the timer
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+    fires: three duplicate ACKs
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 1001:2001(1000) ack 1
+        0.002 > . 2001:3001(1000) ack 1
+        0.003 > . 3001:4001(1000) ack 1
+        0.004 > . 4001:5001(1000) ack 1
+        0.010 < . 1:1(0) ack 1001
+        0.011 < . 1:1(0) ack 1001
+        0.012 < . 1:1(0) ack 1001
+        0.013 < . 1:1(0) ack 1001
+        0.014 > . 1001:2001(1000) ack 1
+    fires: a hole filled later, by its timestamp, where the first copy was never captured
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.001 > . 2001:3001(1000) ack 1 <TS val 10 ecr 1>
+        0.050 > . 1001:2001(1000) ack 1 <TS val 60 ecr 1>
+    silent: a keep-alive
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        9.000 > . 10:10(0) ack 1
+    silent: overtaken, by its timestamp
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.001 > . 2001:3001(1000) ack 1 <TS val 12 ecr 1>
+        0.002 > . 1001:2001(1000) ack 1 <TS val 11 ecr 1>
+    silent: the same frame captured twice
+        0.000 > P. 1:11(10) ack 1 [id 77]
+        0.001 > P. 1:11(10) ack 1 [id 77]
+    """
+    if this.order != Order.AGAIN or segment.flags & SYN:
+        return None
+    hit = repeated(this, this.evidence, "unknown" if this.hole is None else "yes")
+    if this.hole is not None:
+        hit.text += "; the first copy was not captured here"
+    if this.first_was_probe and this.again is not None and this.again.finding is not None:
+        old = this.again.finding
+        hit.replaces = ((old, as_probe(old)),)
+    return hit
+
+
+def as_probe(old: Finding) -> Finding:
+    """The first repeat of a flight of one, now that the next interval has not doubled."""
+    text = old.text + "; a probe, for the next interval has not doubled"
+    return replace(old, kind="tlp", text=text, detail={**old.detail, "trigger": "tlp"})
+
+
+def spurious_retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Sent again although all of it had been acknowledged, as this capture saw before.
+
+    why it matters: Wasted, and the sender has slowed down for nothing.
+    what to do: An ACK that was lost or late, or a timer below the round trip (delay variation, rto_min).
+    limits: Near the receiver the ACK may only have been under way; the sender could not know.
+    fires: acknowledged before
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        0.200 > P. 1:11(10) ack 1
+    silent: not acknowledged
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+    """
+    if this.order != Order.NEEDLESS or segment.flags & SYN:
+        return None
+    ago = f"{(segment.time_ns - this.una_ns) / MS:.3f} ms" if this.una_ns >= 0 else "some time"
+    return repeated(this, f"acknowledged {ago} before; {this.evidence}", "no")
+
+
+def out_of_order(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A segment that was overtaken: sent before what arrived before it.
+
+    why it matters: The path reorders; three or more places make senders resend what was not lost.
+    what to do: Look for packets spread over several links or queues.
+    limits: Without timestamps or counting IP ids its age against the round trip decides, and the text says so.
+    fires: by its timestamp
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.001 > . 2001:3001(1000) ack 1 <TS val 12 ecr 1>
+        0.002 > . 1001:2001(1000) ack 1 <TS val 11 ecr 1>
+    silent: sent later
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.001 > . 2001:3001(1000) ack 1 <TS val 10 ecr 1>
+        0.050 > . 1001:2001(1000) ack 1 <TS val 60 ecr 1>
+    """
+    if this.order != Order.LATE:
+        return None
+    behind = segment.time_ns - this.hole.since_ns if this.hole else 0
+    return Hit(this.evidence, detail={"behind_ns": behind})
+
+
+def gap(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A segment that begins beyond what this capture has seen: bytes before it are missing, as yet.
+
+    why it matters: Lost or overtaken before it came by here, or missed by the capture.
+    what to do: What follows tells: out_of_order, retransmission, or nothing (then ack_of_unseen).
+    limits: None.
+    fires: a hole
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 2001:3001(1000) ack 1
+    silent: in order
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 1001:2001(1000) ack 1
+    """
+    if this.order != Order.AHEAD:
+        return None
+    missing = seq_diff(segment.seq, this.max_end)
+    if segment.next_seq == segment.seq:
+        if f"gap {segment.seq}" in this.said:
+            return None
+        this.said = {s for s in this.said if not s.startswith("gap ")} | {f"gap {segment.seq}"}
+    return Hit(
+        f"{missing} bytes before it are missing", detail={"missing_bytes": missing, "from_seq": this.max_end}
+    )
+
+
+def out_of_window_data(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Data far beyond any window that its receiver has offered.
+
+    why it matters: Its receiver drops it: a blind injection, or a broken device.
+    what to do: Compare TTL and IP id with its sender's other segments.
+    limits: Needs both SYNs, for the scale; 64 KB beyond the edge are let pass.
+    fires: a guess
+        0.000 > S 0:0(0) win 1000 <mss 1460>
+        0.001 < S. 0:0(0) ack 1 win 1000 <mss 1460>
+        0.002 > . 1:1(0) ack 1 win 1000
+        0.003 > P. 900000:900010(10) ack 1
+    silent: in the window
+        0.000 > S 0:0(0) win 1000 <mss 1460>
+        0.001 < S. 0:0(0) ack 1 win 1000 <mss 1460>
+        0.002 > . 1:1(0) ack 1 win 1000
+        0.003 > P. 501:511(10) ack 1
+    """
+    if this.order != Order.OUTSIDE or segment.flags & SYN:
+        return None
+    return Hit(f"{seq_diff(segment.seq, other.right_edge)} bytes beyond the window's right edge")
+
+
+def duplicate_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """No data, no SYN or FIN, the same ack, the same window (or news by SACK), with data outstanding (RFC 5681 2).
+
+    why it matters: Its sender has received something beyond a hole; the third makes the other side resend.
+    what to do: Nothing by itself; look for the loss or the reordering that it reports.
+    limits: An answer to a probe or a challenge looks alike and is told apart by what came before.
+    fires: the same again
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 2001:3001(1000) ack 1
+        0.002 < . 1:1(0) ack 1001
+        0.003 < . 1:1(0) ack 1001
+    silent: nothing outstanding
+        0.000 > . 1:1001(1000) ack 1
+        0.002 < . 1:1(0) ack 1001
+        0.003 < . 1:1(0) ack 1001
+    """
+    if not this.is_dup_ack:
+        return None
+    number = other.dup_acks + 1
+    return Hit(f"number {number} for ack {segment.ack}, {other.in_flight()} bytes outstanding",
+               detail={"number": number, "sack": int(this.new_sack)})  # fmt: skip
+
+
+def dsack(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """The receiver reports that bytes came twice (RFC 2883).
+
+    why it matters: A repeat was not needed, or the path doubles packets.
+    what to do: Look at the repeat: its timer, or ACKs that were lost.
+    limits: A lost ACK makes one as well.
+    fires: below the ack
+        0.000 > P. 1:1001(1000) ack 1
+        0.001 < . 1:1(0) ack 1001
+        0.200 > P. 1:1001(1000) ack 1
+        0.201 < . 1:1(0) ack 1001 <nop,nop,sack 1 {1:1001}>
+    silent: a plain SACK
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 2001:3001(1000) ack 1
+        0.002 < . 1:1(0) ack 1001 <nop,nop,sack 1 {2001:3001}>
+    """
+    if not this.is_dsack:
+        return None
+    left, right = segment.sacks[0]
+    return Hit(
+        f"{seq_diff(right, left)} bytes came twice",
+        seq=left,
+        len=max(0, seq_diff(right, left)),
+        of_other=True,
+    )
+
+
+def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """The same frame once more: captured twice or doubled on the path, not sent twice.
+
+    why it matters: Tools that do not notice report retransmissions and duplicate ACKs that never were.
+    what to do: Capture on one interface; a mirror port that mirrors both directions of a link doubles everything.
+    limits: Only segments with data, SYN or FIN. Without an IP id (IPv6) the receiver's reports must agree.
+    fires: the same id and bytes
+        0.000 > P. 1:11(10) ack 1 [id 77]
+        0.001 > P. 1:11(10) ack 1 [id 77]
+    silent: another id
+        0.000 > P. 1:11(10) ack 1 [id 77]
+        0.200 > P. 1:11(10) ack 1 [id 78]
+    """
+    if this.order != Order.COPY:
+        return None
+    routed = this.ttl_last >= 0 and segment.ttl < this.ttl_last
+    return Hit("the same frame again" + (f", with TTL {segment.ttl} after {this.ttl_last}: routed past here twice" if routed else ""),
+               kind="routed" if routed else "")  # fmt: skip
+
+
+def ack_of_unseen(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An ACK of bytes that this capture has not seen.
+
+    why it matters: The capture missed packets, or sees one way of an asymmetric path; or the ACK is forged.
+    what to do: Look at capture_drops and at where the other direction goes.
+    limits: Acknowledges more than was ever offered room for: then it is forged or broken, and the text says so.
+    fires: missed
+        0.000 > . 1:1001(1000) ack 1
+        0.001 < . 1:1(0) ack 1001
+        0.002 < . 1:1(0) ack 3001
+    silent: seen
+        0.000 > . 1:1001(1000) ack 1
+        0.001 < . 1:1(0) ack 1001
+    """
+    beyond = seq_diff(segment.ack, other.max_end)
+    text = f"acknowledges {beyond} bytes beyond what was captured"
+    if not this.acceptable_ack:
+        return Hit(
+            text + " and beyond the window it had offered", kind="unacceptable", detail={"bytes": beyond}
+        )
+    return Hit(text, detail={"bytes": beyond})
+
+
+def rto_backoff(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An episode: the timer fired twice or more in a row, each interval about twice the last (RFC 6298 5.5).
+
+    why it matters: The connection stood still for that long.
+    what to do: Find what was lost so often; on short paths a smaller rto_min shortens it.
+    limits: Reported when it ends, at the first of its retransmissions.
+    fires: 200, 400 ms
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+        0.600 > P. 1:11(10) ack 1
+        0.601 < . 1:1(0) ack 11
+    silent: one timeout
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+        0.201 < . 1:1(0) ack 11
+    """
+    # With an ACK the episode is the other side's; with the end of the flow it is this side's.
+    side = other if segment.is_tcp else this
+    if side.rto_count < 2 or (not segment.is_tcp and timed_out_after(segment, this)):
+        return None
+    span = segment.time_ns - side.rto_first_ns
+    return Hit(f"{side.rto_count} timeouts in a row, {span / SECOND:.3f} s from the first", count=side.rto_count,
+               frame=side.rto_frame, time_ns=side.rto_first_ns, end_ns=segment.time_ns, seq=side.una,
+               of_other=segment.is_tcp, detail={"timeouts": side.rto_count, "span_ns": span})  # fmt: skip
+
+
+def timed_out_after(segment: Segment, this: Side) -> bool:
+    """True when the flow fell silent for longer than the next timer would have waited."""
+    if this.rto_count >= 2:
+        interval = max(this.rto_last_ns - this.rto_first_ns, 1)
+        return segment.time_ns - this.rto_last_ns > 3 * interval
+    return False
+
+
+def timed_out(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Retransmissions or probes that end without an answer: the flow falls silent, or its sender resets it.
+
+    why it matters: The connection is dead; the program gets ETIMEDOUT.
+    what to do: Find out since when nothing came back: the path, the peer, a NAT that forgot.
+    limits: A capture that ends before the next timer says nothing.
+    fires: silence
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+        0.600 > P. 1:11(10) ack 1
+        9.000 end
+    fires: the sender gives up
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+        0.600 > P. 1:11(10) ack 1
+        1.400 > R. 11:11(0) ack 1
+    silent: answered
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+        0.600 > P. 1:11(10) ack 1
+        0.601 < . 1:1(0) ack 11
+        9.000 end
+    """
+    tries, what = this.rto_count, "retransmissions"
+    if tries < 2 and this.keep_alives >= 2:
+        tries, what = this.keep_alives, "keep-alives"
+    if tries < 2 and this.probes >= 3:
+        tries, what = this.probes, "window probes"
+    if tries < 2 or this.flow.closed:
+        return None
+    if segment.is_tcp:
+        ended = "reset by its sender"
+        if what == "window probes":
+            return None
+    elif what == "retransmissions" and timed_out_after(segment, this):
+        ended = f"silence for {(segment.time_ns - this.rto_last_ns) / SECOND:.3f} s"
+    else:
+        return None
+    first = this.rto_first_ns if what == "retransmissions" else this.keep_alive_ns
+    return Hit(f"{tries} {what} without an answer, then {ended}", kind=what.replace(" ", "_").replace("-", "_"),
+               count=tries, time_ns=first, frame=this.rto_frame or segment.frame, end_ns=segment.time_ns)  # fmt: skip

@@ -1,0 +1,744 @@
+"""Connections and what is known of them: facts, computed once a segment.
+
+The law of this file (RFC 9293 3.3 to 3.10, RFC 5681, 6298, 6675, 7323):
+- It is on nobody's side. A connection is two `Side`s of the same kind; `this` sent the segment that is
+  being looked at, `other` is to receive it. Nothing says client or server.
+- Ask, then tell. `observe` looks at a segment and writes down facts, against the state as it was before;
+  the detectors read both; `apply` then changes the state.
+- Only segments that a receiver would take change the state: no bad checksums, no impossible flags, no
+  copies of a frame, nothing beyond every window. A RST's window and a bare RST's ack mean nothing.
+- Numbers are plain ints and attributes, no dict, no exception on the way of a healthy segment.
+- Not modelled: the receiver's buffer, congestion control, MPTCP's subflows.
+
+All memory is bounded a flow: the lists below have caps, and what falls out is what was acknowledged
+longest ago.
+"""
+
+from __future__ import annotations
+
+from tcpharness.analysis.finding import Finding, FlowKey
+from tcpharness.analysis.order import look
+from tcpharness.analysis.resets import judge_reset
+from tcpharness.analysis.signs import Order, Sign
+from tcpharness.analysis.state import Damaged, Flow, Hole, Sent, Side
+from tcpharness.packet import checksum
+from tcpharness.packet.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, Segment, seq_add, seq_diff
+
+MS = 1_000_000
+ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is one
+MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 16, 256, 32, 64
+MOST_WILD_ACKS = 3
+OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
+# Plain ints: an IntFlag's own operators cost a microsecond each.
+BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED = (int(s) for s in (
+    Sign.BEGIN, Sign.SYN, Sign.HANDSHAKE, Sign.RST, Sign.FIN, Sign.CLOSED))  # fmt: skip
+ORDER, DUP_ACK, DSACK, UNSEEN, WINDOW, FULL, PROBE, CHALLENGE = (int(s) for s in (
+    Sign.ORDER, Sign.DUP_ACK, Sign.DSACK, Sign.UNSEEN, Sign.WINDOW, Sign.FULL, Sign.PROBE, Sign.CHALLENGE))  # fmt: skip
+CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN = (int(s) for s in (
+    Sign.CKSUM, Sign.REPAIRED, Sign.FLAGS, Sign.MALFORMED, Sign.FRAGMENT, Sign.TTL, Sign.ECN))  # fmt: skip
+TRUNCATED, SUPER, RECOVERED, REVIVED, LATE_DATA, LAND, TUNNEL = (int(s) for s in (
+    Sign.TRUNCATED, Sign.SUPER, Sign.RECOVERED, Sign.REVIVED, Sign.LATE_DATA, Sign.LAND, Sign.TUNNEL))  # fmt: skip
+NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
+
+# RFC 9293 3.1 and 3.10: combinations that no state sends. SYN with URG is only a scanner's (Zeek: baroque).
+IMPOSSIBLE_PAIRS = (SYN | FIN, SYN | RST, FIN | RST)
+POSSIBLE = frozenset(
+    flags
+    for flags in range(64)
+    if not any(flags & pair == pair for pair in IMPOSSIBLE_PAIRS)
+    and (flags & (SYN | RST | ACK))
+    and not (flags & SYN and flags & URG)
+    and not (flags & (FIN | URG | PSH) and not flags & (ACK | SYN | RST))
+)
+
+
+class Tracker:
+    """All flows of a capture. `see` gives the side that sent a TCP segment, its facts written down."""
+
+    def __init__(self, most_flows: int = 300_000, verify: bool = True) -> None:
+        self.sides: dict[tuple[bytes, int, bytes, int], Side] = {}
+        self.most_flows = most_flows
+        self.verify = verify
+        self.ended: list[Flow] = []  # to be reported and forgotten
+        self.flow_count = 0
+
+    def see(self, segment: Segment) -> Side:
+        side = self.sides.get((segment.src_bytes, segment.sport, segment.dst_bytes, segment.dport))
+        if side is None:
+            side = self.open(segment)
+        elif segment.flags & SYN and begins_anew(segment, side):
+            reused = bool(side.flow.closed)
+            self.ended.append(side.flow)
+            side = self.open(segment)
+            side.flow.reused = reused
+        observe(segment, side, side.other, self.verify)
+        return side
+
+    def open(self, segment: Segment) -> Side:
+        key = FlowKey(segment.src, segment.sport, segment.dst, segment.dport)
+        flow = Flow(key, segment.time_ns, segment.frame)
+        if len(self.sides) >= 2 * self.most_flows:
+            self.evict()
+        # The one whose source is its destination last, so that it is found as the sender.
+        self.sides[segment.dst_bytes, segment.dport, segment.src_bytes, segment.sport] = flow.b
+        self.sides[segment.src_bytes, segment.sport, segment.dst_bytes, segment.dport] = flow.a
+        self.flow_count += 1
+        return flow.a
+
+    def evict(self) -> None:
+        """The quarter of the flows that was heard of longest ago is ended."""
+        flows = sorted({id(s.flow): s.flow for s in self.sides.values()}.values(), key=lambda f: f.last_ns)
+        gone = flows[: max(1, len(flows) // 4)]
+        self.ended += gone
+        ids = {id(flow) for flow in gone}
+        self.sides = {key: side for key, side in self.sides.items() if id(side.flow) not in ids}
+
+    def rest(self) -> list[Flow]:
+        """Every flow that has not been ended yet, in order of its beginning."""
+        return sorted({id(s.flow): s.flow for s in self.sides.values()}.values(), key=lambda f: f.first_frame)
+
+
+def begins_anew(segment: Segment, side: Side) -> bool:
+    """True when a SYN or SYN-ACK belongs to a new connection between the same ports (RFC 6191, RFC 5961 4)."""
+    flow = side.flow
+    if segment.flags & (FIN | RST | URG):
+        return False
+    if segment.flags & ACK:
+        # A SYN in a live connection is only a new one when it is answered as one.
+        return side.other.live_syn >= 0 and segment.ack == seq_add(side.other.live_syn, 1)
+    if side.isn >= 0 and segment.seq == side.isn:
+        return False
+    # Nobody has answered, or only with a RST: another attempt from the same port.
+    return bool(flow.closed) or (side.other.frames == 0 and side.frames == side.syns)
+
+
+# --- observe: facts, nothing changed but the facts ------------------------------------------------
+
+
+def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
+    flow = this.flow
+    signs = 0
+    this.usable = True
+    this.order = NEXT
+    this.advance = 0
+    this.is_dup_ack = this.is_dsack = this.new_sack = False
+    this.cksum = ""
+    this.acceptable_ack = True
+    this.hole = None
+    this.again = None
+    this.answers = ""
+    this.acks_fin = this.first_was_probe = False
+    flags = segment.flags
+    if not flow.frames:
+        signs |= BEGIN
+        if segment.src_bytes == segment.dst_bytes and segment.sport == segment.dport:
+            signs |= LAND
+        if segment.tunnel:
+            signs |= TUNNEL
+    if segment.malformed:
+        signs |= MALFORMED
+        if segment.offset < 5 or segment.offset * 4 > segment.tcp_len:
+            this.usable = False
+    if segment.mf or segment.frag_offset:
+        signs |= FRAGMENT
+        if segment.mf:
+            this.usable = False
+    if not segment.whole and not segment.mf:
+        signs |= TRUNCATED
+    if verify:
+        signs |= check_sums(segment, this)
+    if flags & 63 not in POSSIBLE:
+        signs |= S_FLAGS
+        this.usable = False
+    if not this.usable:
+        this.signs = signs
+        return
+    signs |= path(segment, this)
+    if flags & SYN:
+        signs |= S_SYN
+        signs |= handshake(segment, this, other)
+    elif flags & RST:
+        signs |= S_RST
+        judge_reset(segment, this, other)
+    else:
+        if segment.seq != this.max_end or other.zero_since_ns >= 0 or not this.started:
+            signs |= look(segment, this, other)
+        if flags & ACK and this.order != COPY and this.order != OUTSIDE:
+            signs |= acknowledgement(segment, this, other)
+        if this.rst_ns >= 0 and this.order != COPY and goes_on(segment, this):
+            signs |= REVIVED
+        if this.damaged and segment.payload_len and this.order != COPY:
+            signs |= repaired(segment, this)
+    if segment.payload_len or flags & FIN:
+        if flags & FIN:
+            signs |= S_FIN
+        if (this.fin_seq >= 0 or other.fin_acked or other.rst_ns >= 0) and segment.payload_len:
+            signs |= LATE_DATA
+        mss = other.mss if other.mss > 0 else 0
+        if (mss and segment.payload_len > mss) or segment.payload_len > 65495 or not segment.ip_len:
+            signs |= SUPER
+    this.signs = signs
+
+
+def check_sums(segment: Segment, this: Side) -> int:
+    """Sets `cksum` to "", "ip", "bad" or the kind of offload (evidence: A.4 of the decision table, by direction)."""
+    if segment.version == 4 and checksum.ones_complement_sum(segment.ip_header) != 0xFFFF:
+        # Zero: left to the device like the TCP sum; what arrives damaged holds anything but that.
+        if segment.ip_cksum == 0:
+            return 0
+        this.cksum, this.usable = "ip", False
+        this.cksum_right = checksum.ip_checksum(segment.ip_header)
+        return CKSUM
+    found = checksum.verdict(segment)
+    if found.word == "correct":
+        this.sums_correct += 1
+        return 0
+    if found.word == "unverified":
+        return 0
+    this.cksum_right = found.right if found.right is not None else -1
+    how = found.how
+    if found.word == "incorrect":
+        error = (this.cksum_right - segment.cksum) % 0xFFFF
+        if (this.other.mss > 0 and segment.payload_len > this.other.mss) or not segment.ip_len:
+            how = "super"  # a device's work: cut into segments, it gets its sums
+        elif error == this.sum_error and this.sum_errors >= 2:
+            how = "rewritten"
+        else:
+            this.usable = False
+            this.cksum = "bad"
+            return CKSUM
+    elif not segment.whole:
+        # Of a snapped capture one packet in 65536 matches by chance: two in a row do not.
+        this.partial_hints += 1
+        if this.partial_hints < 2:
+            return 0
+    this.cksum = how
+    return CKSUM
+
+
+def path(segment: Segment, this: Side) -> int:
+    signs = 0
+    if segment.ttl != this.ttl_last and this.ttl_last >= 0:
+        signs |= TTL
+    if segment.tos & 3 == 3 or (segment.flags & (ECE | CWR) and not segment.flags & SYN):
+        signs |= ECN
+    return signs
+
+
+def handshake(segment: Segment, this: Side, other: Side) -> int:
+    """A SYN or SYN-ACK: sent before, or in a live connection (RFC 9293 3.10.7.4, RFC 5961 4)."""
+    if this.isn >= 0 and segment.seq == this.isn and this.syns:
+        return look(segment, this, other) | (ORDER if this.order == COPY else 0)
+    if this.isn >= 0 or (this.started and this.frames):
+        this.order = OUTSIDE
+        return 0
+    return 0
+
+
+def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
+    """What the ack and window fields say of the other side's data."""
+    signs = 0
+    ack, length = segment.ack, segment.payload_len
+    pure = not length and not segment.flags & FIN
+    if not other.started:
+        this.advance = 0
+    else:
+        this.advance = seq_diff(ack, other.una)
+        if not other.acked and this.advance < 0:
+            this.advance = 0  # of what was sent before the capture began
+        beyond = seq_diff(ack, other.max_end)
+        if beyond > 0 and not (other.probe_end >= 0 and ack == other.probe_end):
+            signs |= UNSEEN
+            # Nobody acknowledges more than it has offered room for: RFC 5961 5 drops such an ACK.
+            # (Where the capture has missed much, our idea of the window is behind: the fourth is believed.)
+            known = this.win_known and this.options_known and this.wild_acks < MOST_WILD_ACKS
+            this.acceptable_ack = not known or seq_diff(ack, this.right_edge) <= 0
+        elif this.advance < 0 and -this.advance > max(this.most_win, OUTSIDE_SLACK):
+            this.acceptable_ack = False
+        if not this.acceptable_ack:
+            this.advance = 0
+            return signs | answer(segment, this, other, pure)
+    if segment.sacks and this.order != COPY:
+        signs |= selective(segment, this, other)
+    if this.advance > 0 and other.rto_count >= 2:
+        signs |= RECOVERED
+    signs |= window(segment, this, other, pure)
+    if not signs & PROBE:
+        signs |= answer(segment, this, other, pure)
+    if other.fin_seq >= 0 and not other.fin_acked and seq_diff(ack, other.fin_seq) > 0:
+        this.acks_fin = True
+        if this.fin_acked:
+            signs |= CLOSED
+    else:
+        this.acks_fin = False
+    if this.flow.handshake == 2 and this is this.flow.opener and seq_diff(ack, other.isn) > 0:
+        signs |= HANDSHAKE
+    return signs
+
+
+def selective(segment: Segment, this: Side, other: Side) -> int:
+    """RFC 2018, and RFC 2883 4: a first block at or below the ack, or within the second, is a duplicate's."""
+    first = segment.sacks[0]
+    left, right = first
+    second = segment.sacks[1] if len(segment.sacks) > 1 else None
+    if seq_diff(right, segment.ack) <= 0 or (
+        second and seq_diff(left, second[0]) >= 0 and seq_diff(right, second[1]) <= 0
+    ):
+        this.is_dsack = True
+    for block in segment.sacks[1:] if this.is_dsack else segment.sacks:
+        if seq_diff(block[1], segment.ack) > 0 and not covered(other, block[0], block[1]):
+            this.new_sack = True
+    return DSACK if this.is_dsack else 0
+
+
+def covered(side: Side, left: int, right: int) -> bool:
+    """True when the scoreboard has all of it already."""
+    return any(seq_diff(left, a) >= 0 and seq_diff(right, b) <= 0 for a, b in side.sacked)
+
+
+def window(segment: Segment, this: Side, other: Side, pure: bool) -> int:
+    """The window as it would be taken (RFC 9293 3.10.7.4: only from segments newer than the last one)."""
+    signs = 0
+    scale = this.wscale if this.scaling else 0
+    this.win_now = segment.win << scale
+    edge = seq_add(segment.ack, this.win_now)
+    this.edge_moved = seq_diff(edge, this.right_edge) if this.win_known else 0
+    if not segment.win or this.zero_since_ns >= 0:
+        signs |= WINDOW
+    if this.win_known and this.advance == 0 and segment.win != this.win_raw:
+        signs |= WINDOW
+    if this.edge_moved < 0 and this.advance >= 0:
+        signs |= WINDOW
+    if other.full_ns >= 0 and (this.advance > 0 or this.edge_moved > 0 or not segment.win):
+        signs |= FULL
+    # RFC 5681 2: no data, no SYN or FIN, the same ack, the same window (or new SACK information), and data
+    # outstanding.
+    if (
+        pure
+        and this.advance == 0
+        and other.acked
+        and this.order == NEXT
+        and (segment.win == this.win_raw or this.new_sack)
+        and seq_diff(other.max_end, segment.ack) > 0
+        and this.win_known
+        and not (segment.win == 0 and not this.new_sack)
+        and not this.is_dsack
+    ):
+        this.is_dup_ack = True
+        signs |= DUP_ACK
+    return signs
+
+
+def answer(segment: Segment, this: Side, other: Side, pure: bool) -> int:
+    """A pure ACK that answers a probe, a keep-alive, or an offence against RFC 5961."""
+    this.answers = ""
+    if not pure or this.order != NEXT or this.advance > 0:
+        return 0
+    now = segment.time_ns
+    if other.probe_ns >= 0 and segment.win == 0:
+        this.answers = "probe"
+    elif other.offence_ns >= 0 and now - other.offence_ns < ANSWER_NS:
+        this.answers = "offence"
+    elif other.keep_alive_ns >= 0:
+        this.answers = "keep-alive"
+    else:
+        return 0
+    this.is_dup_ack = False
+    return CHALLENGE if this.answers == "offence" else PROBE
+
+
+def goes_on(segment: Segment, this: Side) -> bool:
+    """True when a side that has sent a RST sends on, and not something older that was overtaken."""
+    if this.sent_before(segment, this.rst_id, this.rst_tsval) == 1:
+        return False
+    return seq_diff(segment.next_seq, this.rst_seq) >= 0 and segment.time_ns > this.rst_ns
+
+
+def repaired(segment: Segment, this: Side) -> int:
+    for damaged in this.damaged:
+        if seq_diff(damaged.seq, segment.seq) >= 0 and seq_diff(damaged.end, segment.next_seq) <= 0:
+            this.repairs = damaged
+            return REPAIRED
+    return 0
+
+
+# --- apply: the state as it is after the segment ---------------------------------------------------
+
+
+def apply(segment: Segment, this: Side, other: Side) -> None:
+    flow = this.flow
+    flow.frames += 1
+    flow.last_ns, flow.last_frame = segment.time_ns, segment.frame
+    this.frames += 1
+    if this.signs & REPAIRED and this.repairs is not None:
+        this.damaged.remove(this.repairs)
+        this.repairs = None
+    if not this.usable:
+        note_damage(segment, this)
+        return
+    if this.cksum:
+        this.sums_offload += 1
+    if this.order != COPY:
+        remember_path(segment, this)
+    if segment.flags & RST:
+        apply_reset(segment, this, other)
+    elif segment.flags & SYN:
+        apply_syn(segment, this, other)
+    elif this.order == OUTSIDE:
+        this.offence_ns, this.offence = segment.time_ns, "data outside the window"
+    else:
+        apply_data(segment, this, other)
+        if segment.flags & ACK and this.order != COPY:
+            apply_ack(segment, this, other)
+    this.last_ns = segment.time_ns
+
+
+def note_damage(segment: Segment, this: Side) -> None:
+    if this.cksum == "bad":
+        error = (this.cksum_right - segment.cksum) % 0xFFFF
+        this.sum_errors = this.sum_errors + 1 if error == this.sum_error else 1
+        this.sum_error = error
+    if this.cksum in ("bad", "ip") and segment.payload_len:
+        this.damaged.append(Damaged(segment.seq, segment.next_seq, segment.frame, segment.time_ns))
+        del this.damaged[:-MOST_DAMAGED]
+
+
+def remember_path(segment: Segment, this: Side) -> None:
+    this.ttl_last = segment.ttl
+    if segment.ttl == this.ttl_mode:
+        this.ttl_votes += 1
+    elif this.ttl_votes == 0:
+        this.ttl_mode, this.ttl_votes = segment.ttl, 1
+    else:
+        this.ttl_votes -= 1
+    if segment.flags & RST:
+        return
+    if segment.version == 4 and segment.id:
+        if this.id_last >= 0:
+            # A counter a socket, or one for the whole host: the step is small and positive.
+            if 0 < (segment.id - this.id_last) & 0xFFFF < 4096:
+                this.ids_good += 1
+            else:
+                this.ids_bad += 1
+        this.id_last = segment.id
+    if segment.tsval is not None and (this.ts_high < 0 or seq_diff(segment.tsval, this.ts_high) > 0):
+        this.ts_high = segment.tsval
+
+
+def apply_reset(segment: Segment, this: Side, other: Side) -> None:
+    if this.reset_class in ("in window", "old", "outside"):
+        this.offence_ns, this.offence = segment.time_ns, "a RST that is not exactly the next byte"
+        return
+    this.rst_ns, this.rst_seq, this.rst_frame = segment.time_ns, segment.seq, segment.frame
+    this.rst_id, this.rst_tsval = segment.id, segment.tsval
+    this.flow.closed = "refused" if this.reset_class == "refused" else "reset"
+
+
+def apply_syn(segment: Segment, this: Side, other: Side) -> None:
+    if this.order == OUTSIDE:
+        this.live_syn = segment.seq
+        this.offence_ns, this.offence = segment.time_ns, "a SYN inside the connection"
+        return
+    this.syns += 1
+    if this.order == COPY:
+        return
+    flow = this.flow
+    if this.isn < 0:
+        begin_side(segment, this)
+        if segment.flags & ACK:
+            flow.handshake = 2
+            flow.opener = other
+        elif flow.opener is None:
+            flow.handshake, flow.opener = 1, this
+        else:
+            flow.simultaneous = True
+        this.syn_ns, this.syn_frame = segment.time_ns, segment.frame
+        this.sent.append(Sent(segment, seq_add(segment.seq, 1)))
+    else:
+        resend(segment, this)
+    this.syn_last_ns = segment.time_ns
+    if segment.flags & ACK:
+        if other.started:
+            apply_ack(segment, this, other)
+        settle_options(this, other)
+
+
+def begin_side(segment: Segment, this: Side) -> None:
+    this.isn, this.started = segment.seq, True
+    this.max_end = segment.next_seq
+    this.una = segment.seq
+    this.mss = segment.mss if segment.mss is not None else -1
+    this.wscale = min(segment.wscale, 14) if segment.wscale is not None else -1
+    this.sack_ok, this.ts_ok = segment.sack_ok, segment.tsval is not None
+    this.win_raw = this.win_now = segment.win
+    this.right_edge, this.win_known, this.edge_of_syn = seq_add(segment.ack, segment.win), True, True
+    this.most_win = max(this.most_win, segment.win)
+
+
+def settle_options(this: Side, other: Side) -> None:
+    """RFC 7323 2.2: windows are scaled when both SYNs offered it."""
+    both = this.wscale >= 0 and other.wscale >= 0
+    this.scaling = other.scaling = both
+    this.options_known = other.options_known = this.isn >= 0 and other.isn >= 0
+
+
+def apply_data(segment: Segment, this: Side, other: Side) -> None:
+    length = segment.payload_len
+    if not this.started:
+        this.started, this.max_end, this.una = True, segment.seq, segment.seq
+    order = this.order
+    if order == WINDOW_PROBE:
+        this.probe_ns = segment.time_ns
+        this.probes += 1
+        if length:
+            this.probe_end = segment.next_seq
+        return
+    if order == KEEP_ALIVE:
+        this.keep_alive_ns = segment.time_ns
+        this.keep_alives += 1
+        return
+    if order == COPY or order == OLD:
+        return
+    end = segment.next_seq
+    if segment.flags & FIN and this.fin_seq < 0:
+        this.fin_seq, this.fin_ns = seq_add(segment.seq, length), segment.time_ns
+    if end == segment.seq:
+        return
+    if order == AHEAD:
+        this.holes.append(Hole(this.max_end, segment.seq, segment))
+        del this.holes[:-MOST_HOLES]
+    new = seq_diff(end, this.max_end)
+    if order == AGAIN or order == NEEDLESS:
+        this.resent += 1
+        note_trigger(segment, this)
+        if this.hole is None:
+            resend(segment, this)
+    if this.hole is not None:
+        fill(segment, this)
+    if new > 0:
+        this.bytes += min(length, new)
+        this.max_end = end
+        this.max_end_ns = segment.time_ns
+        if order not in (AGAIN, NEEDLESS):
+            this.tlp_sent = False
+        note_full(segment, this, other, length)
+        if this.again is None or order not in (AGAIN, NEEDLESS) or this.hole is None:
+            this.sent.append(Sent(segment, end))
+            if len(this.sent) > MOST_SENT:
+                del this.sent[: MOST_SENT // 2]
+
+
+def note_trigger(segment: Segment, this: Side) -> None:
+    """Where the sender's recovery stands after a segment that was sent again."""
+    if this.order == NEEDLESS:
+        return
+    if this.trigger == "rto":
+        if this.first_was_probe:
+            this.rto_count = 0
+        if not this.rto_count:
+            this.rto_first_ns, this.rto_frame = segment.time_ns, segment.frame
+        this.rto_count += 1
+        this.rto_last_ns = this.loss_ns = segment.time_ns
+        this.loss_recover = this.max_end
+        this.recover = -1
+    elif this.trigger == "fast":
+        this.recover = this.max_end
+    elif this.trigger == "tlp":
+        this.tlp_sent = True
+
+
+def note_full(segment: Segment, this: Side, other: Side, length: int) -> None:
+    """Data that ends exactly where the other side's window ends: remembered until it is answered."""
+    if length and other.win_known and other.options_known and this.max_end == other.right_edge:
+        this.full_ns, this.full_frame, this.full_seq, this.full_len = (
+            segment.time_ns, segment.frame, segment.seq, length,
+        )  # fmt: skip
+
+
+def resend(segment: Segment, this: Side) -> None:
+    end = segment.next_seq
+    for sent in reversed(this.sent):
+        if seq_diff(sent.end, segment.seq) <= 0:
+            if seq_diff(sent.seq, segment.seq) < -(1 << 20):
+                break
+            continue
+        if seq_diff(sent.seq, end) < 0:
+            sent.sent_again(segment)
+
+
+def fill(segment: Segment, this: Side) -> None:
+    """Cuts the segment out of the holes, and keeps it as sent."""
+    left, right = segment.seq, segment.next_seq
+    kept: list[Hole] = []
+    for hole in this.holes:
+        if seq_diff(hole.end, left) <= 0 or seq_diff(hole.seq, right) >= 0:
+            kept.append(hole)
+            continue
+        if seq_diff(left, hole.seq) > 0:
+            kept.append(hole.part(hole.seq, left))
+        if seq_diff(hole.end, right) > 0:
+            kept.append(hole.part(right, hole.end))
+        inside = min(seq_diff(hole.end, left), seq_diff(hole.end, hole.seq), seq_diff(right, hole.seq))
+        this.bytes += max(0, min(inside, segment.payload_len))
+    this.holes = kept
+    record = Sent(segment, right)
+    if this.order == AGAIN:
+        record.count, record.finding = 2, None
+    place = len(this.sent)
+    while place and seq_diff(this.sent[place - 1].seq, left) > 0:
+        place -= 1
+    this.sent.insert(place, record)
+    this.again = record
+
+
+def apply_ack(segment: Segment, this: Side, other: Side) -> None:
+    """The other side's data is acknowledged, or its window opened."""
+    now = segment.time_ns
+    if not this.acceptable_ack:
+        this.offence_ns, this.offence = now, "an ACK of what was never sent or long ago"
+        this.wild_acks += 1
+        return
+    if not other.started:
+        # Mid-stream: what is acknowledged is where the other side stands, as far as we know.
+        other.started, other.max_end, other.una, other.acked = True, segment.ack, segment.ack, True
+    if not other.acked:
+        # What was acknowledged before the capture began is where it begins.
+        other.acked = True
+        if seq_diff(segment.ack, other.una) < 0:
+            other.una = segment.ack
+    if seq_diff(segment.ack, other.max_end) > 0:
+        if other.probe_end != segment.ack:
+            other.holes.append(Hole(other.max_end, segment.ack, segment))
+            del other.holes[:-MOST_HOLES]
+        other.max_end = segment.ack
+    other.acked_ns = now
+    this.wild_acks = 0
+    if this.advance > 0:
+        advance_una(segment, this, other)
+    elif this.is_dup_ack:
+        other.dup_acks += 1
+    if segment.sacks:
+        score(segment, this, other)
+    if this.acks_fin:
+        other.fin_acked = True
+        if this.fin_acked:
+            this.flow.closed = "closed"
+    if this.signs & HANDSHAKE:
+        this.flow.handshake = 3
+    apply_answers(this, other, now)
+    apply_window(segment, this, other)
+
+
+def apply_answers(this: Side, other: Side, now: int) -> None:
+    if this.answers == "offence":
+        other.offence_ns = -1
+    elif this.answers == "keep-alive":
+        other.keep_alive_ns, other.keep_alives = -1, 0
+    elif this.answers == "probe":
+        other.probe_ns, other.probes = -1, 0
+    elif this.advance > 0:
+        other.keep_alive_ns = other.probe_ns = -1
+        other.keep_alives = other.probes = 0
+
+
+def advance_una(segment: Segment, this: Side, other: Side) -> None:
+    now = segment.time_ns
+    ack = segment.ack
+    newest: Sent | None = None
+    done = 0
+    for sent in other.sent:
+        if seq_diff(sent.end, ack) > 0:
+            break
+        done += 1
+        if not sent.acked_ns:
+            sent.acked_ns = now
+            newest = sent
+            if sent.finding is not None:
+                judge_need(segment, sent)
+    # Karn (RFC 6298 3): only what was sent once gives a round trip.
+    if newest is not None and newest.count == 1 and not newest.sacked:
+        other.sample(now - newest.last_ns)
+    if done > 2 * KEEP_ACKED:
+        del other.sent[: done - KEEP_ACKED]
+    other.una, other.una_ns = ack, now
+    other.dup_acks = 0
+    other.rto_count = 0
+    other.tlp_sent = False
+    other.maybe_tlp = None
+    if other.sacked:
+        other.sacked = [block for block in other.sacked if seq_diff(block[1], ack) > 0]
+    if other.recover >= 0 and seq_diff(ack, other.recover) >= 0:
+        other.recover = -1
+    if other.loss_recover >= 0 and seq_diff(ack, other.loss_recover) >= 0:
+        other.loss_recover = -1
+    if other.probe_end >= 0 and seq_diff(ack, other.probe_end) >= 0:
+        other.probe_end = -1
+
+
+def judge_need(segment: Segment, sent: Sent) -> None:
+    """Eifel (RFC 3522): the echoed timestamp tells which transmission the first new ACK answers."""
+    finding = sent.finding
+    if finding is None or segment.tsecr is None or sent.tsval is None or sent.first_tsval is None:
+        return
+    if sent.tsval == sent.first_tsval or finding.detail.get("needed") != "unknown":
+        return
+    before = seq_diff(segment.tsecr, sent.tsval) < 0
+    finding.detail["needed"] = "no" if before else "yes"
+    finding.detail["needed_by"] = "echo of the first transmission" if before else "echo of this transmission"
+
+
+def score(segment: Segment, this: Side, other: Side) -> None:
+    """The scoreboard of what was received above a hole, and DSACK's word on what came twice."""
+    blocks = segment.sacks
+    if this.is_dsack:
+        left, right = blocks[0]
+        blocks = blocks[1:]
+        for sent in reversed(other.sent):
+            if sent.finding is not None and seq_diff(sent.seq, right) < 0 and seq_diff(sent.end, left) > 0:
+                sent.finding.detail["needed"], sent.finding.detail["needed_by"] = "no", "DSACK"
+                break
+    for left, right in blocks:
+        if seq_diff(right, segment.ack) <= 0 or covered(other, left, right):
+            continue
+        merged = [b for b in other.sacked if seq_diff(b[1], left) < 0 or seq_diff(b[0], right) > 0]
+        for a, b in other.sacked:
+            if seq_diff(b, left) >= 0 and seq_diff(a, right) <= 0:
+                left = a if seq_diff(a, left) < 0 else left
+                right = b if seq_diff(b, right) > 0 else right
+        merged.append((left, right))
+        other.sacked = merged[-MOST_SACKED:]
+        for sent in reversed(other.sent):
+            if seq_diff(sent.end, left) <= 0:
+                break
+            sent.sacked = sent.sacked or (seq_diff(sent.seq, left) >= 0 and seq_diff(sent.end, right) <= 0)
+
+
+def apply_window(segment: Segment, this: Side, other: Side) -> None:
+    if segment.flags & FIN and segment.win == 0:
+        return
+    if segment.flags & SYN:
+        return  # taken by begin_side; never scaled
+    if this.win_known and (this.advance < 0 or (this.wl1 >= 0 and seq_diff(segment.seq, this.wl1) < 0 and this.advance <= 0
+                                                and this.order not in (KEEP_ALIVE, WINDOW_PROBE))):  # fmt: skip
+        return
+    scale = this.wscale if this.scaling else 0
+    this.win_raw, this.win_now = segment.win, segment.win << scale
+    edge = seq_add(segment.ack, this.win_now)
+    moved = seq_diff(edge, this.right_edge) if this.win_known else 1
+    this.right_edge, this.win_known, this.edge_of_syn = edge, True, False
+    this.wl1 = segment.seq
+    this.most_win = max(this.most_win, this.win_now)
+    if segment.win == 0:
+        if this.zero_since_ns < 0:
+            this.zero_since_ns, this.zero_frame, this.zero_count = segment.time_ns, segment.frame, 0
+        this.zero_count += 1
+    elif this.zero_since_ns >= 0:
+        this.zero_since_ns = -1
+        this.zero_ended_ns = segment.time_ns
+    if (moved > 0 or not segment.win) and other.full_ns >= 0:
+        other.full_ns = -1
+
+
+def remember(finding: Finding, holder: object) -> None:
+    """Ties a finding to the record it is about, so that later evidence can be added to it."""
+    holder.finding = finding  # type: ignore[attr-defined]

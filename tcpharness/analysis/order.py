@@ -1,0 +1,233 @@
+"""What a segment is whose sequence numbers are not simply the next ones.
+
+By evidence, in this order: is it the same frame captured twice; does it probe; are bytes before it
+missing; has this capture seen its bytes before; and if not, was it sent later than what overtook it
+(RFC 7323 timestamps, counting IP ids, what the receiver had reported, the age of the hole). A time
+alone decides nothing while anything better is there.
+"""
+
+from __future__ import annotations
+
+from tcpharness.analysis.signs import Order, Sign
+from tcpharness.analysis.state import Hole, Sent, Side
+from tcpharness.packet.segment import FIN, RST, SYN, Segment, seq_diff
+
+MS = 1_000_000
+COPY_NS = 100 * MS  # 97 % of copies in public captures come within 10 ms
+COPY_WITHOUT_ID_NS = 10 * MS
+WINDOW_JUST_OPENED_NS = 100 * MS  # a probe and the update may cross
+KEEP_ALIVE_IDLE_NS = 500 * MS
+UNKNOWN_RTT_NS = 3 * MS
+OUTSIDE_SLACK = 1 << 16
+S_ORDER, S_PROBE, S_CONFLICT = int(Sign.ORDER), int(Sign.PROBE), int(Sign.CONFLICT)
+NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
+
+
+def look(segment: Segment, this: Side, other: Side) -> int:
+    """Sets `order` and, for what was sent again, trigger, evidence and time since; returns the signs."""
+    if not this.started:
+        return 0
+    ahead = seq_diff(segment.seq, this.max_end)
+    if probes_window(segment, this, other, ahead):
+        this.order = WINDOW_PROBE
+        return S_PROBE
+    if ahead == 0:
+        return 0
+    if probes_peer(segment, this, ahead):
+        this.order = KEEP_ALIVE
+        return S_PROBE
+    if ahead > 0:
+        return look_ahead(segment, this, other)
+    if segment.next_seq == segment.seq:
+        this.order = OLD
+        return 0
+    return look_back(segment, this)
+
+
+def probes_window(segment: Segment, this: Side, other: Side, ahead: int) -> bool:
+    """RFC 9293 3.8.6.1: one byte into a closed window. Linux sends none, with a number already acknowledged."""
+    if segment.flags & (SYN | FIN | RST) or segment.payload_len > 1:
+        return False
+    closed = other.zero_since_ns >= 0
+    if not closed and not 0 <= segment.time_ns - other.zero_ended_ns < WINDOW_JUST_OPENED_NS:
+        return False
+    from_una = seq_diff(segment.seq, this.una)
+    if segment.payload_len == 0:
+        return from_una == -1 and (closed or this.probes > 0)
+    return closed and (ahead == 0 or from_una == 0)
+
+
+def probes_peer(segment: Segment, this: Side, ahead: int) -> bool:
+    """RFC 9293 3.8.4: at most one byte that was acknowledged long ago, when nothing is outstanding."""
+    if ahead != -1 or segment.flags & (SYN | FIN | RST) or segment.payload_len > 1:
+        return False
+    if this.acked and seq_diff(this.una, this.max_end) < 0:
+        return False
+    idle = segment.time_ns - max(this.last_ns, this.other.last_ns)
+    return segment.payload_len == 0 or (this.acked and idle >= KEEP_ALIVE_IDLE_NS)
+
+
+def look_ahead(segment: Segment, this: Side, other: Side) -> int:
+    known = other.win_known and other.options_known and other.acked
+    beyond = seq_diff(segment.seq, other.right_edge)
+    if known and beyond > max(other.most_win, OUTSIDE_SLACK):
+        this.order = OUTSIDE
+    else:
+        this.order = AHEAD
+    return S_ORDER
+
+
+def look_back(segment: Segment, this: Side) -> int:
+    records = overlapping(segment, this)
+    if is_copy(segment, this, records):
+        this.order = COPY
+        return S_ORDER
+    last_ns = max((sent.last_ns for sent in records), default=-1)
+    hole = None
+    for candidate in this.holes:
+        if seq_diff(candidate.seq, segment.next_seq) < 0 and seq_diff(candidate.end, segment.seq) > 0:
+            hole = candidate
+            break
+    this.hole = hole
+    this.again = records[0] if records else None
+    if hole is not None and overtaken(segment, this, hole):
+        this.order = LATE
+        return S_ORDER
+    acked = this.acked and seq_diff(segment.next_seq, this.una) <= 0
+    this.order = NEEDLESS if acked or all_sacked(segment, this) else AGAIN
+    since = last_ns if last_ns >= 0 else hole.since_ns if hole is not None else this.max_end_ns
+    this.elapsed_ns = segment.time_ns - since
+    this.trigger = trigger(segment, this)
+    this.first_was_probe = this.trigger == "rto" and this.again is not None and was_probe(this, this.again)
+    return S_ORDER | (S_CONFLICT if conflicts(segment, records) else 0)
+
+
+def overlapping(segment: Segment, this: Side) -> list[Sent]:
+    """The records of bytes that the segment carries, in order of their sequence numbers."""
+    found = []
+    for sent in reversed(this.sent):
+        if seq_diff(sent.end, segment.seq) <= 0:
+            break
+        if seq_diff(sent.seq, segment.next_seq) < 0:
+            found.append(sent)
+    return found[::-1]
+
+
+def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
+    """The same frame a second time: IP id, ack, window and timestamp (all under the checksum) are the same."""
+    if len(records) != 1:
+        return False
+    sent = records[0]
+    if sent.seq != segment.seq or sent.end != segment.next_seq or sent.flags != segment.flags:
+        return False
+    if segment.cksum != sent.sum or segment.tsval != sent.tsval:
+        return False
+    gap = segment.time_ns - sent.last_ns
+    if segment.version == 4 and segment.id:
+        return sent.id == segment.id and gap < COPY_NS
+    # Without an id a fast repair within one tick of the timestamp looks the same; the receiver's word decides.
+    return gap < COPY_WITHOUT_ID_NS and not this.dup_acks and not above(segment, this)
+
+
+def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
+    """True when a segment that fills a hole was sent before what came first; False: it was sent again."""
+    before = this.sent_before(segment, hole.id, hole.tsval)
+    if before:
+        this.evidence = (
+            "its timestamp or IP id is " + ("older" if before > 0 else "newer") + " than its successor's"
+        )
+        return before > 0
+    age = segment.time_ns - hole.since_ns
+    if this.dup_acks >= 3:
+        this.evidence = f"{this.dup_acks} duplicate ACKs had asked for it"
+        return False
+    rtt = this.flow.rtt_ns()
+    limit = UNKNOWN_RTT_NS if rtt is None else rtt + rtt // 4
+    this.evidence = f"{age / MS:.3f} ms behind its successor, with a round trip of {limit / 1.25 / MS:.3f} ms"
+    return age < limit
+
+
+def above(segment: Segment, this: Side) -> bool:
+    """True when the receiver has reported bytes beyond the segment's (RFC 6675, RFC 8985)."""
+    return any(seq_diff(right, segment.next_seq) > 0 for _, right in this.sacked)
+
+
+def all_sacked(segment: Segment, this: Side) -> bool:
+    return any(
+        seq_diff(left, segment.seq) <= 0 and seq_diff(right, segment.next_seq) >= 0
+        for left, right in this.sacked
+    )
+
+
+def conflicts(segment: Segment, records: list[Sent]) -> bool:
+    """True when bytes that both captures hold differ from those sent first."""
+    if segment.flags & SYN or not segment.payload_len:
+        return False
+    for sent in records:
+        start = max(0, seq_diff(sent.seq, segment.seq))
+        skip = max(0, seq_diff(segment.seq, sent.seq))
+        new = segment.data[segment.payload_at + start : segment.end]
+        old = sent.data[sent.payload_at + skip : sent.stop]
+        shared = min(len(new), len(old))
+        if new[:shared] != old[:shared]:
+            return True
+    return False
+
+
+# --- why it was sent again -----------------------------------------------------------------------
+
+
+def trigger(segment: Segment, this: Side) -> str:
+    """fast, recovery, tlp, rto, slow_start, syn, fin, or unknown; the reason is left in `evidence`."""
+    if segment.flags & SYN:
+        return "syn"
+    now = segment.time_ns
+    this.evidence = f"{this.elapsed_ns / MS:.3f} ms after it was last sent"
+    if segment.flags & FIN and not segment.payload_len:
+        return "fin"
+    prompt = this.acked_ns >= 0 and (now - this.acked_ns) * 10 < this.rto_ns() * 7
+    if this.loss_recover >= 0 and seq_diff(segment.seq, this.loss_recover) < 0:
+        if this.acked_ns > this.loss_ns and prompt:
+            this.evidence = "on an ACK after a timeout, before all of that flight was acknowledged"
+            return "slow_start"
+        this.evidence += ", nothing heard since the last timeout"
+        return "rto"
+    reported = this.dup_acks >= 3 or above(segment, this)
+    if prompt and (reported or this.recover >= 0):
+        return in_recovery(this)
+    return silent(segment, this, reported)
+
+
+def was_probe(this: Side, sent: Sent) -> bool:
+    """True when the first repeat of a flight of one was a tail-loss probe.
+
+    With one segment outstanding a probe waits as long as the timer (RFC 8985 7.2); only the interval to
+    the next repeat tells: after a timeout it has doubled, after a probe it has not.
+    """
+    if sent.count != 2 or seq_diff(sent.end, this.max_end) < 0:
+        return False
+    return this.elapsed_ns * 2 < (sent.last_ns - sent.first_ns) * 3
+
+
+def in_recovery(this: Side) -> str:
+    said = f"{this.dup_acks} duplicate ACKs"
+    if this.sacked:
+        said += f", {sum(seq_diff(b, a) for a, b in this.sacked)} bytes above it reported by SACK"
+    this.evidence = said
+    return "recovery" if this.recover >= 0 else "fast"
+
+
+def silent(segment: Segment, this: Side, reported: bool) -> str:
+    """Nothing has asked for it: a timer."""
+    first = not this.acked or seq_diff(segment.seq, this.una) <= 0
+    last = seq_diff(segment.next_seq, this.max_end) >= 0
+    if this.order == NEEDLESS:
+        return "rto" if this.elapsed_ns * 10 >= this.rto_ns() * 7 else "unknown"
+    if last and not first and not reported and not this.tlp_sent:
+        # RFC 8985 7: a tail-loss probe sends the highest segment again, the timer the lowest.
+        this.evidence += ", the last segment of its flight, no ACK had asked for it"
+        return "tlp"
+    if not first or this.elapsed_ns < this.srtt:
+        return "unknown"
+    this.evidence += ", the first outstanding segment, no ACK had asked for it"
+    return "rto"

@@ -1,0 +1,58 @@
+"""Signs: one bit each, set by the flow tracker while it looks at a segment.
+
+A sign says only that something is worth a look; a detector names the signs that it waits for, and is
+called for no other segment. A healthy segment has none, and costs no detector's time.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class Sign(IntFlag):
+    BEGIN = 1 << 0  # first segment of the flow
+    SYN = 1 << 1  # a SYN or SYN-ACK
+    HANDSHAKE = 1 << 2  # the ACK that completes the handshake
+    RST = 1 << 3
+    FIN = 1 << 4
+    CLOSED = 1 << 5  # acknowledges the second FIN
+    ORDER = 1 << 6  # its sequence numbers are not simply the next ones
+    DUP_ACK = 1 << 7
+    DSACK = 1 << 8
+    UNSEEN = 1 << 9  # acknowledges what this capture has not seen
+    WINDOW = 1 << 10  # the advertised window needs a look
+    FULL = 1 << 11  # the window that the other side had filled is answered
+    PROBE = 1 << 12  # probe of a closed window or of an idle peer, or the answer
+    CHALLENGE = 1 << 13
+    CKSUM = 1 << 14  # a checksum that is not the right one
+    REPAIRED = 1 << 15  # the good copy of a damaged segment
+    FLAGS = 1 << 16  # a combination that cannot be
+    MALFORMED = 1 << 17
+    FRAGMENT = 1 << 18
+    TTL = 1 << 19
+    ECN = 1 << 20
+    TRUNCATED = 1 << 21
+    SUPER = 1 << 22
+    RECOVERED = 1 << 23  # ends an episode of timeouts
+    REVIVED = 1 << 24  # sent by a side whose RST was seen before
+    LATE_DATA = 1 << 25  # data while the other side, or this one, has finished
+    CONFLICT = 1 << 26
+    LAND = 1 << 27
+    END = 1 << 28  # no segment: the flow ends here, with the capture or by age
+    SLOW = 1 << 29
+    TUNNEL = 1 << 30
+
+
+class Order(IntEnum):
+    """What a segment's sequence numbers make of it; exactly one."""
+
+    NEXT = 0
+    COPY = 1  # the same frame, captured twice
+    AGAIN = 2  # sent again, and maybe needed
+    NEEDLESS = 3  # sent again although acknowledged
+    LATE = 4  # overtaken on the way
+    AHEAD = 5  # bytes before it are missing
+    OUTSIDE = 6  # beyond every window
+    KEEP_ALIVE = 7
+    WINDOW_PROBE = 8
+    OLD = 9  # an old pure ACK

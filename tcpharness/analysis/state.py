@@ -1,0 +1,231 @@
+"""What is remembered of a connection: two sides of the same kind, the segments in flight, the holes.
+
+Plain ints in slots objects; -1 means not known. Times are nanoseconds of the capture's clock.
+"""
+
+from __future__ import annotations
+
+from tcpharness.analysis.finding import Finding, FlowKey
+from tcpharness.packet.segment import Segment, seq_diff
+
+RTO_FLOOR_NS = 200_000_000  # Linux' tcp_rto_min; RFC 6298 2.4 asks for a second
+NO_KEY = FlowKey("", 0, "", 0)
+
+
+class Sent:
+    """Bytes that were sent in one segment, and when; kept until a while after they were acknowledged."""
+
+    __slots__ = (
+        "acked_ns", "count", "data", "end", "finding", "first_ns", "first_sum", "first_tsval", "flags", "id",
+        "last_ns", "payload_at", "sacked", "seq", "stop", "sum", "tsval",
+    )  # fmt: skip
+
+    def __init__(self, segment: Segment, end: int) -> None:
+        self.seq, self.end = segment.seq, end
+        self.first_ns = self.last_ns = segment.time_ns
+        self.count = 1
+        self.acked_ns = 0
+        self.sacked = False
+        self.id = segment.id
+        self.tsval = self.first_tsval = segment.tsval
+        # With the ack, the window and the timestamp in it, a checksum stands for the whole segment.
+        self.sum = self.first_sum = segment.cksum
+        self.flags = segment.flags
+        self.data, self.payload_at, self.stop = segment.data, segment.payload_at, segment.end
+        self.finding: Finding | None = None
+
+    def sent_again(self, segment: Segment) -> None:
+        self.last_ns = segment.time_ns
+        self.count += 1
+        self.id, self.tsval, self.sum = segment.id, segment.tsval, segment.cksum
+        self.acked_ns = 0
+
+
+class Hole:
+    """Bytes that this capture has not seen, though later ones; `id` and `tsval` are those of the later one."""
+
+    __slots__ = ("end", "frame", "id", "seq", "since_ns", "tsval")
+
+    def __init__(self, seq: int, end: int, segment: Segment | None = None) -> None:
+        self.seq, self.end = seq, end
+        self.since_ns = segment.time_ns if segment else 0
+        self.frame = segment.frame if segment else 0
+        self.id = segment.id if segment else 0
+        self.tsval = segment.tsval if segment else None
+
+    def part(self, seq: int, end: int) -> Hole:
+        hole = Hole(seq, end)
+        hole.since_ns, hole.frame, hole.id, hole.tsval = self.since_ns, self.frame, self.id, self.tsval
+        return hole
+
+
+class Damaged:
+    """A segment with payload whose checksum was wrong: kept to recognise its good copy."""
+
+    __slots__ = ("end", "frame", "seq", "time_ns")
+
+    def __init__(self, seq: int, end: int, frame: int, time_ns: int) -> None:
+        self.seq, self.end, self.frame, self.time_ns = seq, end, frame, time_ns
+
+
+class Side:
+    """One direction. State of the stream it sends, and of the window it offers."""
+
+    __slots__ = (
+        # who
+        "flow", "key", "other",
+        # its SYN: isn -1 when none was captured; mss and wscale -1 when not offered
+        "isn", "mss", "options_known", "sack_ok", "scaling", "syn_frame", "syn_last_ns", "syn_ns", "syns", "ts_ok",
+        "wscale",
+        # the stream it sends (RFC 9293 3.3.1): una is what the other side has acknowledged of it
+        "acked", "acked_ns", "bytes", "damaged", "dup_acks", "fin_acked", "fin_ns", "fin_seq", "frames", "holes",
+        "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started", "una", "una_ns",
+        # its recovery: end of a fast recovery, of a timeout's slow start
+        "loss_ns", "loss_recover", "maybe_tlp", "recover", "rto_count", "rto_first_ns", "rto_frame", "rto_last_ns",
+        "tlp_sent",
+        # the window it offers
+        "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1", "zero_count",
+        "zero_ended_ns", "zero_frame", "zero_since_ns",
+        # its segment that filled the other side's window
+        "full_frame", "full_len", "full_ns", "full_seq",
+        # what waits for an answer
+        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "probe_end", "probe_ns", "probes",
+        "wild_acks",
+        # its RST
+        "reset_class", "reset_evidence", "reset_finding", "rst_frame", "rst_id", "rst_ns", "rst_seq",
+        "rst_tsval",
+        # its packets
+        "id_last", "ids_bad", "ids_good", "ts_high", "ttl_last", "ttl_mode", "ttl_votes",
+        # its checksums
+        "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
+        # its round trips as seen from here, without the other half of the path
+        "rtt_min", "rttvar", "srtt",
+        # what has been said once
+        "said",
+        # facts of the segment that is being looked at
+        "acceptable_ack", "acks_fin", "advance", "again", "answers", "cksum", "cksum_right", "edge_moved",
+        "elapsed_ns", "evidence", "first_was_probe", "hole", "is_dsack", "is_dup_ack", "new_sack", "order",
+        "repairs", "signs", "trigger", "usable",
+    )  # fmt: skip
+
+    def __init__(self, flow: Flow, key: FlowKey) -> None:
+        self.flow, self.key = flow, key
+        self.other: Side = self
+        self.isn = self.mss = self.wscale = -1
+        self.options_known = self.sack_ok = self.scaling = self.ts_ok = False
+        self.syn_frame = self.syns = 0
+        self.syn_ns = self.syn_last_ns = -1
+        self.acked = self.fin_acked = self.started = False
+        self.acked_ns = self.una_ns = self.max_end_ns = self.last_ns = -1
+        self.bytes = self.dup_acks = self.frames = self.resent = self.max_end = self.una = 0
+        self.fin_seq = self.fin_ns = -1
+        self.damaged: list[Damaged] = []
+        self.holes: list[Hole] = []
+        self.sacked: list[tuple[int, int]] = []
+        self.sent: list[Sent] = []
+        self.loss_ns = self.loss_recover = self.recover = -1
+        self.maybe_tlp: Sent | None = None
+        self.rto_count = self.rto_first_ns = self.rto_last_ns = self.rto_frame = 0
+        self.tlp_sent = False
+        self.edge_of_syn = self.win_known = False
+        self.most_win = self.right_edge = self.win_now = self.win_raw = self.zero_count = self.zero_frame = 0
+        self.wl1 = self.zero_ended_ns = self.zero_since_ns = -1
+        self.full_frame = self.full_len = self.full_seq = 0
+        self.full_ns = -1
+        self.keep_alives = self.probes = self.wild_acks = 0
+        self.keep_alive_ns = self.live_syn = self.offence_ns = self.probe_end = self.probe_ns = -1
+        self.offence = self.reset_class = ""
+        self.reset_evidence: tuple[str, ...] = ()
+        self.reset_finding: Finding | None = None
+        self.rst_frame = self.rst_id = self.rst_seq = 0
+        self.rst_ns = -1
+        self.rst_tsval: int | None = None
+        self.id_last = self.ts_high = self.ttl_last = self.ttl_mode = -1
+        self.ids_bad = self.ids_good = self.ttl_votes = 0
+        self.partial_hints = self.sum_errors = self.sums_correct = self.sums_offload = 0
+        self.sum_error = -1
+        self.rtt_min = self.rttvar = self.srtt = -1
+        self.said: set[str] = set()
+        self.acceptable_ack = self.usable = True
+        self.first_was_probe = False
+        self.acks_fin = self.is_dsack = self.is_dup_ack = self.new_sack = False
+        self.advance = self.edge_moved = self.elapsed_ns = self.signs = self.order = 0
+        self.cksum_right = -1
+        self.again: Sent | None = None
+        self.answers = self.cksum = self.evidence = self.trigger = ""
+        self.hole: Hole | None = None
+        self.repairs: Damaged | None = None
+
+    def in_flight(self) -> int:
+        """Bytes sent and not acknowledged, as this vantage sees it."""
+        return max(0, seq_diff(self.max_end, self.una)) if self.acked or self.isn >= 0 else 0
+
+    def sample(self, rtt_ns: int) -> None:
+        """RFC 6298 2: the smoothed round trip and its variation."""
+        if rtt_ns < 0:
+            return
+        if self.srtt < 0:
+            self.srtt, self.rttvar = rtt_ns, rtt_ns // 2
+        else:
+            self.rttvar += (abs(self.srtt - rtt_ns) - self.rttvar) // 4
+            self.srtt += (rtt_ns - self.srtt) // 8
+        self.rtt_min = rtt_ns if self.rtt_min < 0 else min(self.rtt_min, rtt_ns)
+
+    def rto_ns(self) -> int:
+        """The timer that the sender probably runs (RFC 6298 2, with Linux' floor), without back-off."""
+        if self.srtt < 0:
+            return RTO_FLOOR_NS
+        return self.srtt + max(RTO_FLOOR_NS, 4 * self.rttvar)
+
+    def ids_count(self) -> bool:
+        """True when this side's IPv4 ids have proven to count up; RFC 6864 promises nothing."""
+        return self.ids_good >= 2 and self.ids_bad * 9 <= self.ids_good
+
+    def sent_before(self, segment: Segment, ip_id: int, tsval: int | None) -> int:
+        """1 when the segment was sent before the one of these marks, -1 when after, 0 when nothing tells."""
+        if segment.tsval is not None and tsval is not None and segment.tsval != tsval:
+            return 1 if seq_diff(segment.tsval, tsval) < 0 else -1
+        if segment.version == 4 and segment.id and ip_id and segment.id != ip_id and self.ids_count():
+            return -1 if (segment.id - ip_id) & 0xFFFF < 0x8000 else 1
+        return 0
+
+    def sent_lately(self, seq: int) -> bool:
+        """True when a segment that is still remembered began or ended at `seq`."""
+        return any(sent.seq == seq or sent.end == seq for sent in self.sent)
+
+
+class Flow:
+    """Two sides, and how far they got."""
+
+    __slots__ = (
+        "a", "b", "closed", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns", "opener",
+        "reused", "simultaneous",
+    )  # fmt: skip
+
+    def __init__(self, key: FlowKey, first_ns: int, first_frame: int) -> None:
+        self.a, self.b = Side(self, key), Side(self, key.reversed())
+        self.a.other, self.b.other = self.b, self.a
+        self.first_ns = self.last_ns = first_ns
+        self.first_frame = self.last_frame = first_frame
+        self.frames = 0
+        self.handshake = 0  # 1: SYN, 2: SYN-ACK, 3: complete
+        self.opener: Side | None = None
+        self.closed = ""  # "closed", "reset", "refused"
+        self.reused = self.simultaneous = False
+
+    def rtt_ns(self) -> int | None:
+        """The whole round trip: the two halves left and right of the vantage; None while one is not known."""
+        halves = [side.rtt_min for side in (self.a, self.b) if side.rtt_min >= 0]
+        return sum(halves) if halves else None
+
+    def state(self) -> str:
+        """Where the connection stood when the capture ended, in a word or two."""
+        if self.closed:
+            return self.closed
+        if self.handshake == 1:
+            return "unanswered" if not (self.a.frames and self.b.frames) else "opening"
+        if self.handshake == 2:
+            return "half-open"
+        if self.a.fin_seq >= 0 or self.b.fin_seq >= 0:
+            return "closing"
+        return "established" if self.handshake == 3 else "mid-stream"
