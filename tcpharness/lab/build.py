@@ -26,7 +26,6 @@ from tcpharness.scenario.plan import HostPlan, Interface, LinkPlan, Plan, RouteP
 # A namespace that only passes frames on must not answer any.
 DEAF = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
 ONE_CPU = ("net.core.rps_default_mask", "1")
-SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791 section 3.2, RFC 8200 section 5
 
 
 class LabError(Exception):
@@ -206,6 +205,8 @@ class Lab:
         for number, interface in enumerate(host.interfaces):
             index = indices[interface.name] = FIRST_INDEX + number
             requests.append(links.address(index, interface.address, interface.prefix_len, interface))
+            if ":" in interface.address:
+                requests.append(routes.own_address(interface.address, index))
             requests += [links.neighbour(index, ip, mac, interface) for ip, mac in interface.neighbours]
         for route in host.routes:
             try:
@@ -240,9 +241,7 @@ class Lab:
             return LabError(at, f"link {about.name} (mtu {about.mtu}): {error}")
         if isinstance(about, Interface):
             at = next((link.at for link in self.plan.case.links if link.name == about.link), None)
-            return LabError(
-                at, f"host {about.host}: {about.name} {about.address}: {_hint(about, str(error))}"
-            )
+            return LabError(at, f"host {about.host}: {about.name} {about.address}: {error}")
         host = next((name for name, own in self.hosts.items() if own is namespace), "between")
         if isinstance(about, RoutePlan):
             metrics = "".join(f", {name} {value}" for name, value in about.metrics.items())
@@ -277,11 +276,3 @@ BUILDERS: dict[str, Callable[[Lab, LinkPlan], None]] = {
     "bridge": Lab._bridge,
     "middlebox": Lab._middlebox,
 }
-
-
-def _hint(interface: Interface, reason: str) -> str:
-    """The kernel had switched a family off when the interface became too small for it, without a word."""
-    family = 6 if ":" in interface.address else 4
-    if interface.mtu < SMALLEST_MTU[family]:
-        return f"{reason}: IPv{family} needs an mtu of {SMALLEST_MTU[family]} at least, not {interface.mtu}"
-    return reason

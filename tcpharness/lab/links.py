@@ -93,7 +93,8 @@ def bridge_port(index: int, mac: str, about: object) -> list[Request]:
     data = attribute(IFLA_BRPORT_LEARNING, b"\0") + attribute(IFLA_BRPORT_UNICAST_FLOOD, b"\0")
     kind = text(IFLA_INFO_SLAVE_KIND, "bridge") + attribute(IFLA_INFO_SLAVE_DATA, data)
     quiet = IFINFO.pack(0, 0, index, 0, 0) + attribute(IFLA_LINKINFO, kind)
-    known = NDMSG.pack(socket.AF_BRIDGE, index, NUD_PERMANENT | NUD_NOARP, NTF_MASTER, 0)
+    # Static is NOARP to a bridge; PERMANENT would mean an address of its own.
+    known = NDMSG.pack(socket.AF_BRIDGE, index, NUD_NOARP, NTF_MASTER, 0)
     return [
         Request(RTM_NEWLINK, 0, quiet, about),
         Request(RTM_NEWNEIGH, NEW, known + attribute(NDA_LLADDR, mac_bytes(mac)), about),

@@ -27,6 +27,7 @@ from tcpharness.scenario.plan import RoutePlan
 # include/uapi/linux/rtnetlink.h
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS = 1, 4, 5, 6, 8
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
+RT_TABLE_LOCAL, RTPROT_KERNEL, RTN_LOCAL = 255, 2, 2
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 RTAX_LOCK = 1
 RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
@@ -58,6 +59,18 @@ def route(plan: RoutePlan, index: int) -> Request:
     if plan.metrics:
         body += attribute(RTA_METRICS, _metrics(plan.metrics))
     return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, plan)
+
+
+def own_address(ip: str, index: int) -> Request:
+    """The route by which a host takes packets to its own IPv6 address.
+
+    The kernel makes the same one, but leaves it to a worker thread: until then a SYN to that address
+    is lost. That one comes later, with another metric, and changes nothing.
+    """
+    family, packed = packed_ip(ip)
+    body = RTMSG.pack(family, 128, 0, 0, RT_TABLE_LOCAL, RTPROT_KERNEL, RT_SCOPE_UNIVERSE, RTN_LOCAL, 0)
+    body += attribute(RTA_DST, packed) + number(RTA_OIF, index)
+    return Request(RTM_NEWROUTE, NLM_F_CREATE, body, f"route to its own {ip}")
 
 
 def _metrics(metrics: dict[str, int | str]) -> bytes:

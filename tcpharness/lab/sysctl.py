@@ -11,8 +11,12 @@ import re
 
 ROOT = "/proc/sys/"
 NAME = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
-# Settings of one interface; all others can be written before there is any.
-OF_INTERFACE = re.compile(r"net\.(?:ipv4|ipv6)\.(?:conf|neigh)\.(?!all\.|default\.|lo\.)")
+# Settings of one interface; all others can be written before there is any. All but one: an interface
+# that a router makes joins the group of all routers, and reports that. It is not one until it has its
+# interfaces.
+OF_INTERFACE = re.compile(
+    r"net\.(?:ipv4|ipv6)\.(?:conf|neigh)\.(?!all\.|default\.|lo\.)|net\.ipv6\.conf\.(?:all|default)\.forwarding$"
+)
 
 REASONS = {
     errno.ENOENT: "this kernel has no such setting",
