@@ -10,7 +10,7 @@ from typing import BinaryIO
 from tcpharness.analysis.catalog import BY_NAME, DETECTORS
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowSummary
-from tcpharness.analysis.flow import Tracker, apply
+from tcpharness.analysis.flow import DAY_NS, Tracker, apply
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet.pcap import Reader
@@ -28,6 +28,7 @@ class Options:
     ignore_ethertypes: frozenset[int] = frozenset({END_MARKER_ETHERTYPE})
     verify_checksums: bool = True
     most_flows: int = 300_000  # beyond it, those heard of longest ago are ended
+    idle_ns: int = DAY_NS  # a flow that is silent for longer has ended
     detectors: Sequence[Detector] = DETECTORS
 
 
@@ -52,11 +53,19 @@ def analyze(file: BinaryIO, *, options: Options = DEFAULT) -> CaptureReport:
 
 
 def capture_drops(dropped: int, received: int) -> Finding:
-    """The finding for a capture whose program lost packets (tcpdump: dropped by kernel, received by filter)."""
+    """The finding for a capture that lost packets, from tcpdump's figures: dropped by kernel, received by filter."""
     share = f" of {received}" if received else ""
     text = f"{dropped} packets{share} were dropped by the kernel; {REMEDIES}"
-    return Finding("capture_drops", BY_NAME["capture_drops"].level, 0, 0, None, text, count=max(dropped, 1),
-                   detail={"dropped": dropped, "received": received})  # fmt: skip
+    return Finding(
+        "capture_drops",
+        BY_NAME["capture_drops"].level,
+        0,
+        0,
+        None,
+        text,
+        count=max(dropped, 1),
+        detail={"dropped": dropped, "received": received},
+    )
 
 
 class Analysis:
@@ -64,7 +73,7 @@ class Analysis:
 
     def __init__(self, options: Options = DEFAULT) -> None:
         self.options = options
-        self.tracker = Tracker(options.most_flows, options.verify_checksums)
+        self.tracker = Tracker(options.most_flows, options.verify_checksums, options.idle_ns)
         self.findings: list[Finding] = []
         self.flows: list[FlowSummary] = []
         self.not_tcp: Counter[str] = Counter()

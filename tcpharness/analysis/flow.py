@@ -14,6 +14,9 @@ All memory is bounded a flow: the lists below have caps, and what falls out is w
 longest ago.
 """
 
+# The hot file: its functions are long because a call costs more than what they do.
+# ruff: noqa: C901, PLR0915, SIM109
+
 from __future__ import annotations
 
 from tcpharness.analysis.finding import Finding, FlowKey
@@ -25,19 +28,19 @@ from tcpharness.packet import checksum
 from tcpharness.packet.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, Segment, seq_add, seq_diff
 
 MS = 1_000_000
+DAY_NS = 86_400_000 * MS
 ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is one
 MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 16, 256, 32, 64
 MOST_WILD_ACKS = 3
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
-BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED = (int(s) for s in (
-    Sign.BEGIN, Sign.SYN, Sign.HANDSHAKE, Sign.RST, Sign.FIN, Sign.CLOSED))  # fmt: skip
-ORDER, DUP_ACK, DSACK, UNSEEN, WINDOW, FULL, PROBE, CHALLENGE = (int(s) for s in (
-    Sign.ORDER, Sign.DUP_ACK, Sign.DSACK, Sign.UNSEEN, Sign.WINDOW, Sign.FULL, Sign.PROBE, Sign.CHALLENGE))  # fmt: skip
-CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN = (int(s) for s in (
-    Sign.CKSUM, Sign.REPAIRED, Sign.FLAGS, Sign.MALFORMED, Sign.FRAGMENT, Sign.TTL, Sign.ECN))  # fmt: skip
-TRUNCATED, SUPER, RECOVERED, REVIVED, LATE_DATA, LAND, TUNNEL = (int(s) for s in (
-    Sign.TRUNCATED, Sign.SUPER, Sign.RECOVERED, Sign.REVIVED, Sign.LATE_DATA, Sign.LAND, Sign.TUNNEL))  # fmt: skip
+BEGIN, S_SYN, HANDSHAKE, S_RST = int(Sign.BEGIN), int(Sign.SYN), int(Sign.HANDSHAKE), int(Sign.RST)
+S_FIN, CLOSED, ORDER, DUP_ACK = int(Sign.FIN), int(Sign.CLOSED), int(Sign.ORDER), int(Sign.DUP_ACK)
+DSACK, UNSEEN, WINDOW, FULL = int(Sign.DSACK), int(Sign.UNSEEN), int(Sign.WINDOW), int(Sign.FULL)
+PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
+S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
+ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
+REVIVED, LATE_DATA, LAND, TUNNEL = int(Sign.REVIVED), int(Sign.LATE_DATA), int(Sign.LAND), int(Sign.TUNNEL)
 NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
 
 # RFC 9293 3.1 and 3.10: combinations that no state sends. SYN with URG is only a scanner's (Zeek: baroque).
@@ -55,10 +58,11 @@ POSSIBLE = frozenset(
 class Tracker:
     """All flows of a capture. `see` gives the side that sent a TCP segment, its facts written down."""
 
-    def __init__(self, most_flows: int = 300_000, verify: bool = True) -> None:
+    def __init__(self, most_flows: int = 300_000, verify: bool = True, idle_ns: int = DAY_NS) -> None:
         self.sides: dict[tuple[bytes, int, bytes, int], Side] = {}
         self.most_flows = most_flows
         self.verify = verify
+        self.idle_ns = idle_ns
         self.ended: list[Flow] = []  # to be reported and forgotten
         self.flow_count = 0
 
@@ -71,6 +75,10 @@ class Tracker:
             self.ended.append(side.flow)
             side = self.open(segment)
             side.flow.reused = reused
+        elif segment.time_ns - side.flow.last_ns > self.idle_ns:
+            # Whatever these ports talked about so long ago, it was another connection (or another capture).
+            self.ended.append(side.flow)
+            side = self.open(segment)
         observe(segment, side, side.other, self.verify)
         return side
 
@@ -99,7 +107,7 @@ class Tracker:
 
 
 def begins_anew(segment: Segment, side: Side) -> bool:
-    """True when a SYN or SYN-ACK belongs to a new connection between the same ports (RFC 6191, RFC 5961 4)."""
+    """True when a SYN or SYN-ACK begins a new connection between the same ports (RFC 6191, RFC 5961 4)."""
     flow = side.flow
     if segment.flags & (FIN | RST | URG):
         return False
@@ -127,7 +135,7 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
     this.hole = None
     this.again = None
     this.answers = ""
-    this.acks_fin = this.first_was_probe = False
+    this.acks_fin = this.first_was_probe = this.stale = False
     flags = segment.flags
     if not flow.frames:
         signs |= BEGIN
@@ -181,7 +189,7 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
 
 
 def check_sums(segment: Segment, this: Side) -> int:
-    """Sets `cksum` to "", "ip", "bad" or the kind of offload (evidence: A.4 of the decision table, by direction)."""
+    """Sets `cksum` to "", "ip", "bad" or the kind of offload, decided by direction."""
     if segment.version == 4 and checksum.ones_complement_sum(segment.ip_header) != 0xFFFF:
         # Zero: left to the device like the TCP sum; what arrives damaged holds anything but that.
         if segment.ip_cksum == 0:
@@ -303,11 +311,18 @@ def window(segment: Segment, this: Side, other: Side, pure: bool) -> int:
     this.win_now = segment.win << scale
     edge = seq_add(segment.ack, this.win_now)
     this.edge_moved = seq_diff(edge, this.right_edge) if this.win_known else 0
+    # Of two ACKs in quick succession that nothing tells apart, the one with less room is the older.
+    this.stale = (
+        this.edge_moved < 0
+        and this.advance <= 0
+        and segment.time_ns - this.last_ns < MS
+        and this.sent_before(segment, this.id_last, this.ts_high if this.ts_high >= 0 else None) >= 0
+    )
     if not segment.win or this.zero_since_ns >= 0:
         signs |= WINDOW
     if this.win_known and this.advance == 0 and segment.win != this.win_raw:
         signs |= WINDOW
-    if this.edge_moved < 0 and this.advance >= 0:
+    if this.edge_moved < 0 and this.advance >= 0 and not this.stale:
         signs |= WINDOW
     if other.full_ns >= 0 and (this.advance > 0 or this.edge_moved > 0 or not segment.win):
         signs |= FULL
@@ -489,7 +504,8 @@ def apply_data(segment: Segment, this: Side, other: Side) -> None:
     order = this.order
     if order == WINDOW_PROBE:
         this.probe_ns = segment.time_ns
-        this.probes += 1
+        this.probes += 1  # unanswered ones
+        this.probe_number += 1
         if length:
             this.probe_end = segment.next_seq
         return
@@ -718,8 +734,12 @@ def apply_window(segment: Segment, this: Side, other: Side) -> None:
         return
     if segment.flags & SYN:
         return  # taken by begin_side; never scaled
-    if this.win_known and (this.advance < 0 or (this.wl1 >= 0 and seq_diff(segment.seq, this.wl1) < 0 and this.advance <= 0
-                                                and this.order not in (KEEP_ALIVE, WINDOW_PROBE))):  # fmt: skip
+    older = (
+        this.wl1 >= 0 and seq_diff(segment.seq, this.wl1) < 0 and this.order not in (KEEP_ALIVE, WINDOW_PROBE)
+    )
+    if this.win_known and (this.advance < 0 or (older and this.advance == 0)):
+        return
+    if this.stale:
         return
     scale = this.wscale if this.scaling else 0
     this.win_raw, this.win_now = segment.win, segment.win << scale
@@ -734,6 +754,7 @@ def apply_window(segment: Segment, this: Side, other: Side) -> None:
         this.zero_count += 1
     elif this.zero_since_ns >= 0:
         this.zero_since_ns = -1
+        other.probe_number = other.probes = 0
         this.zero_ended_ns = segment.time_ns
     if (moved > 0 or not segment.win) and other.full_ns >= 0:
         other.full_ns = -1

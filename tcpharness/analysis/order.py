@@ -17,6 +17,7 @@ COPY_NS = 100 * MS  # 97 % of copies in public captures come within 10 ms
 COPY_WITHOUT_ID_NS = 10 * MS
 WINDOW_JUST_OPENED_NS = 100 * MS  # a probe and the update may cross
 KEEP_ALIVE_IDLE_NS = 500 * MS
+SHORTEST_TIMER_NS = 5 * MS  # no rto_min that anybody sets is smaller
 UNKNOWN_RTT_NS = 3 * MS
 OUTSIDE_SLACK = 1 << 16
 S_ORDER, S_PROBE, S_CONFLICT = int(Sign.ORDER), int(Sign.PROBE), int(Sign.CONFLICT)
@@ -45,7 +46,7 @@ def look(segment: Segment, this: Side, other: Side) -> int:
 
 
 def probes_window(segment: Segment, this: Side, other: Side, ahead: int) -> bool:
-    """RFC 9293 3.8.6.1: one byte into a closed window. Linux sends none, with a number already acknowledged."""
+    """RFC 9293 3.8.6.1: one byte into a closed window. Linux sends none, one number below una."""
     if segment.flags & (SYN | FIN | RST) or segment.payload_len > 1:
         return False
     closed = other.zero_since_ns >= 0
@@ -64,7 +65,7 @@ def probes_peer(segment: Segment, this: Side, ahead: int) -> bool:
     if this.acked and seq_diff(this.una, this.max_end) < 0:
         return False
     idle = segment.time_ns - max(this.last_ns, this.other.last_ns)
-    return segment.payload_len == 0 or (this.acked and idle >= KEEP_ALIVE_IDLE_NS)
+    return idle >= KEEP_ALIVE_IDLE_NS and (segment.payload_len == 0 or this.acked)
 
 
 def look_ahead(segment: Segment, this: Side, other: Side) -> int:
@@ -114,7 +115,7 @@ def overlapping(segment: Segment, this: Side) -> list[Sent]:
 
 
 def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
-    """The same frame a second time: IP id, ack, window and timestamp (all under the checksum) are the same."""
+    """The same frame a second time: IP id, ack, window and timestamp (under the checksum) are the same."""
     if len(records) != 1:
         return False
     sent = records[0]
@@ -125,8 +126,11 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     gap = segment.time_ns - sent.last_ns
     if segment.version == 4 and segment.id:
         return sent.id == segment.id and gap < COPY_NS
-    # Without an id a fast repair within one tick of the timestamp looks the same; the receiver's word decides.
-    return gap < COPY_WITHOUT_ID_NS and not this.dup_acks and not above(segment, this)
+    # Without an id a repair within one tick of the timestamp looks the same; but it needs a round trip,
+    # and a receiver that has reported something.
+    rtt = this.flow.rtt_ns()
+    limit = COPY_WITHOUT_ID_NS if rtt is None else rtt
+    return gap < limit and not this.troubled() and not above(segment, this)
 
 
 def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
@@ -138,13 +142,14 @@ def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
         )
         return before > 0
     age = segment.time_ns - hole.since_ns
-    if this.dup_acks >= 3:
+    rtt = this.flow.rtt_ns()
+    # Nothing that was missed can be asked for and arrive within a round trip.
+    if this.dup_acks >= 3 and (rtt is None or age * 10 > rtt * 9):
         this.evidence = f"{this.dup_acks} duplicate ACKs had asked for it"
         return False
-    rtt = this.flow.rtt_ns()
-    limit = UNKNOWN_RTT_NS if rtt is None else rtt + rtt // 4
-    this.evidence = f"{age / MS:.3f} ms behind its successor, with a round trip of {limit / 1.25 / MS:.3f} ms"
-    return age < limit
+    trip = UNKNOWN_RTT_NS if rtt is None else rtt
+    this.evidence = f"{age / MS:.3f} ms behind its successor, with a round trip of {trip / MS:.3f} ms"
+    return age * 4 < trip * 5
 
 
 def above(segment: Segment, this: Side) -> bool:
@@ -227,7 +232,7 @@ def silent(segment: Segment, this: Side, reported: bool) -> str:
         # RFC 8985 7: a tail-loss probe sends the highest segment again, the timer the lowest.
         this.evidence += ", the last segment of its flight, no ACK had asked for it"
         return "tlp"
-    if not first or this.elapsed_ns < this.srtt:
+    if not first or this.elapsed_ns < max(this.srtt, SHORTEST_TIMER_NS):
         return "unknown"
     this.evidence += ", the first outstanding segment, no ACK had asked for it"
     return "rto"

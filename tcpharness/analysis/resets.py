@@ -25,7 +25,7 @@ def judge_reset(segment: Segment, this: Side, other: Side) -> None:
 
 def classify(segment: Segment, this: Side, other: Side) -> str:
     answers_syn = segment.flags & ACK and other.isn >= 0 and seq_diff(segment.ack, other.isn) > 0
-    if this.isn < 0 and not this.bytes and other.isn >= 0 and not this.flow.handshake == 3:
+    if this.isn < 0 and not this.bytes and other.isn >= 0 and this.flow.handshake != 3:
         return "refused" if answers_syn else "outside"
     if not this.started or (this.isn < 0 and not this.acked):
         return "exact"  # nothing to compare with

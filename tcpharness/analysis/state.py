@@ -42,7 +42,7 @@ class Sent:
 
 
 class Hole:
-    """Bytes that this capture has not seen, though later ones; `id` and `tsval` are those of the later one."""
+    """Bytes that this capture has not seen, though later ones; `id` and `tsval` are the later one's."""
 
     __slots__ = ("end", "frame", "id", "seq", "since_ns", "tsval")
 
@@ -71,26 +71,26 @@ class Damaged:
 class Side:
     """One direction. State of the stream it sends, and of the window it offers."""
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 (by subject)
         # who
         "flow", "key", "other",
         # its SYN: isn -1 when none was captured; mss and wscale -1 when not offered
-        "isn", "mss", "options_known", "sack_ok", "scaling", "syn_frame", "syn_last_ns", "syn_ns", "syns", "ts_ok",
-        "wscale",
+        "isn", "mss", "options_known", "sack_ok", "scaling", "syn_frame", "syn_last_ns", "syn_ns", "syns",
+        "ts_ok", "wscale",
         # the stream it sends (RFC 9293 3.3.1): una is what the other side has acknowledged of it
-        "acked", "acked_ns", "bytes", "damaged", "dup_acks", "fin_acked", "fin_ns", "fin_seq", "frames", "holes",
-        "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started", "una", "una_ns",
+        "acked", "acked_ns", "bytes", "damaged", "dup_acks", "fin_acked", "fin_ns", "fin_seq", "frames",
+        "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started", "una", "una_ns",
         # its recovery: end of a fast recovery, of a timeout's slow start
-        "loss_ns", "loss_recover", "maybe_tlp", "recover", "rto_count", "rto_first_ns", "rto_frame", "rto_last_ns",
-        "tlp_sent",
+        "loss_ns", "loss_recover", "maybe_tlp", "recover", "rto_count", "rto_first_ns", "rto_frame",
+        "rto_last_ns", "tlp_sent",
         # the window it offers
         "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1", "zero_count",
         "zero_ended_ns", "zero_frame", "zero_since_ns",
         # its segment that filled the other side's window
         "full_frame", "full_len", "full_ns", "full_seq",
         # what waits for an answer
-        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "probe_end", "probe_ns", "probes",
-        "wild_acks",
+        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "probe_end", "probe_ns", "probe_number",
+        "probes", "wild_acks",
         # its RST
         "reset_class", "reset_evidence", "reset_finding", "rst_frame", "rst_id", "rst_ns", "rst_seq",
         "rst_tsval",
@@ -105,7 +105,7 @@ class Side:
         # facts of the segment that is being looked at
         "acceptable_ack", "acks_fin", "advance", "again", "answers", "cksum", "cksum_right", "edge_moved",
         "elapsed_ns", "evidence", "first_was_probe", "hole", "is_dsack", "is_dup_ack", "new_sack", "order",
-        "repairs", "signs", "trigger", "usable",
+        "repairs", "signs", "stale", "trigger", "usable",
     )  # fmt: skip
 
     def __init__(self, flow: Flow, key: FlowKey) -> None:
@@ -132,7 +132,7 @@ class Side:
         self.wl1 = self.zero_ended_ns = self.zero_since_ns = -1
         self.full_frame = self.full_len = self.full_seq = 0
         self.full_ns = -1
-        self.keep_alives = self.probes = self.wild_acks = 0
+        self.keep_alives = self.probe_number = self.probes = self.wild_acks = 0
         self.keep_alive_ns = self.live_syn = self.offence_ns = self.probe_end = self.probe_ns = -1
         self.offence = self.reset_class = ""
         self.reset_evidence: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Side:
         self.rtt_min = self.rttvar = self.srtt = -1
         self.said: set[str] = set()
         self.acceptable_ack = self.usable = True
-        self.first_was_probe = False
+        self.first_was_probe = self.stale = False
         self.acks_fin = self.is_dsack = self.is_dup_ack = self.new_sack = False
         self.advance = self.edge_moved = self.elapsed_ns = self.signs = self.order = 0
         self.cksum_right = -1
@@ -189,6 +189,10 @@ class Side:
             return -1 if (segment.id - ip_id) & 0xFFFF < 0x8000 else 1
         return 0
 
+    def troubled(self) -> bool:
+        """True while the receiver reports a hole, or a recovery is under way."""
+        return bool(self.dup_acks) or self.recover >= 0 or self.loss_recover >= 0
+
     def sent_lately(self, seq: int) -> bool:
         """True when a segment that is still remembered began or ended at `seq`."""
         return any(sent.seq == seq or sent.end == seq for sent in self.sent)
@@ -198,8 +202,8 @@ class Flow:
     """Two sides, and how far they got."""
 
     __slots__ = (
-        "a", "b", "closed", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns", "opener",
-        "reused", "simultaneous",
+        "a", "b", "closed", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns",
+        "opener", "reused", "simultaneous",
     )  # fmt: skip
 
     def __init__(self, key: FlowKey, first_ns: int, first_frame: int) -> None:

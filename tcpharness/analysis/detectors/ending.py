@@ -26,16 +26,18 @@ def fin_close(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     first = other if 0 <= other.fin_ns <= this.fin_ns else this
     took = segment.time_ns - first.fin_ns
-    return Hit(f"FIN both ways, {first.key.src}.{first.key.sport} first; {took / MS:.3f} ms from first to last",
-               detail={"first": f"{first.key.src}.{first.key.sport}", "took_ns": took})  # fmt: skip
+    return Hit(
+        f"FIN both ways, {first.key.src}.{first.key.sport} first; {took / MS:.3f} ms from first to last",
+        detail={"first": f"{first.key.src}.{first.key.sport}", "took_ns": took},
+    )
 
 
 def reset(segment: Segment, this: Side, other: Side) -> Hit | None:
     """A RST that ends a connection.
 
     why it matters: Data that was under way is lost; the other program gets ECONNRESET.
-    what to do: Read which side, whether data was pending, and whether it came after a FIN (then it is a note).
-    limits: A RST that answers a segment of no connection looks like one that ends it, when nothing else was captured.
+    what to do: Read which side, whether data was pending, and whether a FIN came before (then it is a note).
+    limits: Where nothing else was captured, one that answers a segment of no connection looks the same.
     fires: in the middle
         0.000 > P. 1:11(10) ack 1
         0.001 < R. 1:1(0) ack 11
@@ -49,13 +51,21 @@ def reset(segment: Segment, this: Side, other: Side) -> Hit | None:
     after_fin = this.fin_seq >= 0 or (other.fin_seq >= 0 and not other.in_flight())
     side = "opener" if this is this.flow.opener else "listener" if this.flow.opener else "unknown"
     if not this.frames and side == "unknown":
-        return Hit(f"{flags_text(segment.flags)} answers a segment of no connection", kind="no_connection",
-                   holder=this, detail={"side": side, "pending_bytes": 0, "after_fin": 0})  # fmt: skip
+        return Hit(
+            f"{flags_text(segment.flags)} answers a segment of no connection",
+            kind="no_connection",
+            holder=this,
+            detail={"side": side, "pending_bytes": 0, "after_fin": 0},
+        )
     text = flags_text(segment.flags) + (f" from the {side}" if side != "unknown" else "")
     text += f", {pending} bytes not acknowledged" if pending else ", nothing outstanding"
     text += ", after a FIN" if after_fin else ""
-    return Hit(text, level="note" if after_fin else None, holder=this,
-               detail={"side": side, "pending_bytes": pending, "after_fin": int(after_fin)})  # fmt: skip
+    return Hit(
+        text,
+        level="note" if after_fin else None,
+        holder=this,
+        detail={"side": side, "pending_bytes": pending, "after_fin": int(after_fin)},
+    )
 
 
 def injected_reset(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -90,14 +100,19 @@ def injected_reset(segment: Segment, this: Side, other: Side) -> Hit | None:
     finding = this.reset_finding
     if finding is None or segment.flags & 4:
         return None
-    return Hit(f"its sender goes on {(segment.time_ns - this.rst_ns) / MS:.3f} ms later, in frame {segment.frame}",
-               frame=finding.frame, time_ns=finding.time_ns, seq=finding.seq, len=finding.len,
-               detail={"evidence": 1, "strength": "strong", "goes_on_in_frame": segment.frame},
-               replaces=((finding, None),))  # fmt: skip
+    return Hit(
+        f"its sender goes on {(segment.time_ns - this.rst_ns) / MS:.3f} ms later, in frame {segment.frame}",
+        frame=finding.frame,
+        time_ns=finding.time_ns,
+        seq=finding.seq,
+        len=finding.len,
+        detail={"evidence": 1, "strength": "strong", "goes_on_in_frame": segment.frame},
+        replaces=((finding, None),),
+    )
 
 
 def reset_out_of_window(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """A RST whose number is not the next one that its receiver expects: to be challenged or dropped (RFC 5961 3).
+    """A RST whose number is not the next one expected: to be challenged or dropped (RFC 5961 3).
 
     why it matters: An old duplicate, or somebody guessing. It must not end the connection.
     what to do: A series of them with climbing numbers is an attack; one in a while a late packet.

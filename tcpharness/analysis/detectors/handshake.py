@@ -64,8 +64,11 @@ def syn_retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
         return None
     answered = " although a SYN-ACK had come by" if other.isn >= 0 else ""
     ago = segment.time_ns - this.syn_last_ns
-    return Hit(f"SYN number {this.syns + 1}, {ago / MS:.0f} ms after the last one{answered}",
-               kind="syn", detail={"number": this.syns + 1, "elapsed_ns": ago, "needed": "unknown"})  # fmt: skip
+    return Hit(
+        f"SYN number {this.syns + 1}, {ago / MS:.0f} ms after the last one{answered}",
+        kind="syn",
+        detail={"number": this.syns + 1, "elapsed_ns": ago, "needed": "unknown"},
+    )
 
 
 def synack_retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -86,8 +89,11 @@ def synack_retransmission(segment: Segment, this: Side, other: Side) -> Hit | No
     if not segment.flags & ACK or this.order not in (Order.AGAIN, Order.NEEDLESS):
         return None
     ago = segment.time_ns - this.syn_last_ns
-    return Hit(f"SYN-ACK number {this.syns + 1}, {ago / MS:.0f} ms after the last one",
-               kind="syn", detail={"number": this.syns + 1, "elapsed_ns": ago, "needed": "unknown"})  # fmt: skip
+    return Hit(
+        f"SYN-ACK number {this.syns + 1}, {ago / MS:.0f} ms after the last one",
+        kind="syn",
+        detail={"number": this.syns + 1, "elapsed_ns": ago, "needed": "unknown"},
+    )
 
 
 def connection_refused(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -133,8 +139,14 @@ def connection_unanswered(segment: Segment, this: Side, other: Side) -> Hit | No
     if this.syns < 2 and segment.time_ns - this.syn_ns < PATIENCE_NS:
         return None
     span = this.syn_last_ns - this.syn_ns
-    return Hit(f"{this.syns} SYN in {span / SECOND:.3f} s, no answer", count=this.syns, frame=this.syn_frame,
-               time_ns=this.syn_ns, end_ns=this.syn_last_ns, seq=this.isn)  # fmt: skip
+    return Hit(
+        f"{this.syns} SYN in {span / SECOND:.3f} s, no answer",
+        count=this.syns,
+        frame=this.syn_frame,
+        time_ns=this.syn_ns,
+        end_ns=this.syn_last_ns,
+        seq=this.isn,
+    )
 
 
 def half_open(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -158,8 +170,14 @@ def half_open(segment: Segment, this: Side, other: Side) -> Hit | None:
         return None
     if (this.acked and this.una != this.isn) or segment.time_ns - this.syn_ns < PATIENCE_NS:
         return None
-    return Hit(f"SYN-ACK, sent {this.syns} times, never acknowledged", count=this.syns, frame=this.syn_frame,
-               time_ns=this.syn_ns, end_ns=this.syn_last_ns, seq=this.isn)  # fmt: skip
+    return Hit(
+        f"SYN-ACK, sent {this.syns} times, never acknowledged",
+        count=this.syns,
+        frame=this.syn_frame,
+        time_ns=this.syn_ns,
+        end_ns=this.syn_last_ns,
+        seq=this.isn,
+    )
 
 
 def simultaneous_open(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -287,8 +305,14 @@ def wscale_missing(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > S 0:0(0) <mss 1460,nop,wscale 7>
         0.020 < S. 0:0(0) ack 1 <mss 1460,nop,wscale 7>
     """
-    hit = option_missing(segment, this, other, "window scale", segment.wscale is not None,
-                         f"no window above {SCALED_CEILING} bytes (64 KB)")  # fmt: skip
+    hit = option_missing(
+        segment,
+        this,
+        other,
+        "window scale",
+        segment.wscale is not None,
+        f"no window above {SCALED_CEILING} bytes (64 KB)",
+    )
     if hit is None or not segment.flags & ACK or other.syn_ns < 0:
         return hit
     rtt = max(1, segment.time_ns - other.syn_last_ns)

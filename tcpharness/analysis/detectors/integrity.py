@@ -12,7 +12,7 @@ OFFLOADS = {
     "lso": "the field holds the pseudo-header's sum without the length: segmentation is left to the device",
     "zeroed": "the field is zero: left to the device, or anonymised",
     "super": "larger than the MSS: the device cuts it and computes the sums",
-    "rewritten": "every field is wrong by the same amount: addresses or ports were rewritten after the sum was made",
+    "rewritten": "every field is wrong by one amount: addresses or ports were rewritten since",
 }
 
 
@@ -29,8 +29,10 @@ def bad_tcp_checksum(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     if this.cksum != "bad":
         return None
-    return Hit(f"cksum 0x{segment.cksum:04x}, should be 0x{this.cksum_right:04x}",
-               detail={"cksum": segment.cksum, "right": this.cksum_right})  # fmt: skip
+    return Hit(
+        f"cksum 0x{segment.cksum:04x}, should be 0x{this.cksum_right:04x}",
+        detail={"cksum": segment.cksum, "right": this.cksum_right},
+    )
 
 
 def bad_ip_checksum(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -46,14 +48,16 @@ def bad_ip_checksum(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     if this.cksum != "ip":
         return None
-    return Hit(f"header checksum 0x{segment.ip_cksum:04x}, should be 0x{this.cksum_right:04x}",
-               detail={"cksum": segment.ip_cksum, "right": this.cksum_right})  # fmt: skip
+    return Hit(
+        f"header checksum 0x{segment.ip_cksum:04x}, should be 0x{this.cksum_right:04x}",
+        detail={"cksum": segment.ip_cksum, "right": this.cksum_right},
+    )
 
 
 def checksum_offload(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """Checksums that are not there yet: the capture was taken before the device computed them. Once a direction.
+    """Checksums that are not there yet: captured before the device computed them. Once a direction.
 
-    why it matters: Nothing is wrong, though tcpdump -v says incorrect. Tools that drop such packets see nothing.
+    why it matters: Nothing is wrong, though tcpdump -v says incorrect. Tools that drop them see nothing.
     what to do: Nothing; to silence other tools, `ethtool -K IFACE tx off`, or capture at the other side.
     limits: The sum that offload leaves occurs by chance once in 65536 segments.
     fires: loopback
@@ -85,8 +89,10 @@ def corrupted_then_retransmitted(segment: Segment, this: Side, other: Side) -> H
     if this.repairs is None:
         return None
     ago = segment.time_ns - this.repairs.time_ns
-    return Hit(f"frame {this.repairs.frame} held these bytes with a wrong checksum, {ago / MS:.3f} ms before",
-               detail={"damaged_frame": this.repairs.frame, "elapsed_ns": ago})  # fmt: skip
+    return Hit(
+        f"frame {this.repairs.frame} held these bytes with a wrong checksum, {ago / MS:.3f} ms before",
+        detail={"damaged_frame": this.repairs.frame, "elapsed_ns": ago},
+    )
 
 
 def impossible_flags(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -129,7 +135,7 @@ def malformed(segment: Segment, this: Side, other: Side) -> Hit | None:
 def overlap_conflict(segment: Segment, this: Side, other: Side) -> Hit | None:
     """Bytes that were sent before and are now others.
 
-    why it matters: A sender never changes what it sent: injected data, an evasion of monitors, or a broken device.
+    why it matters: A sender never changes what it sent: injection, evasion of monitors, or a broken device.
     what to do: Compare both payloads; find who sent each by TTL and IP id.
     limits: Only bytes that are still remembered: those in flight and the last few acknowledged.
     fires: other bytes

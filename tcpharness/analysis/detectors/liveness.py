@@ -31,8 +31,10 @@ def keep_alive(segment: Segment, this: Side, other: Side) -> Hit | None:
     if this.order != Order.KEEP_ALIVE:
         return None
     idle = segment.time_ns - max(this.last_ns, other.last_ns)
-    return Hit(f"number {this.keep_alives + 1} after {idle / MS:.0f} ms of silence",
-               detail={"number": this.keep_alives + 1, "idle_ns": idle})  # fmt: skip
+    return Hit(
+        f"number {this.keep_alives + 1} after {idle / MS:.0f} ms of silence",
+        detail={"number": this.keep_alives + 1, "idle_ns": idle},
+    )
 
 
 def keep_alive_ack(segment: Segment, this: Side, other: Side) -> Hit | None:

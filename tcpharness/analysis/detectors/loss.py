@@ -17,9 +17,12 @@ SECOND = 1_000 * MS
 def repeated(this: Side, text: str, needed: str) -> Hit:
     """What both kinds of repeat say."""
     detail: dict[str, int | str | float] = {
-        "trigger": this.trigger, "needed": needed, "elapsed_ns": this.elapsed_ns, "dup_acks": this.dup_acks,
+        "trigger": this.trigger,
+        "needed": needed,
+        "elapsed_ns": this.elapsed_ns,
+        "dup_acks": this.dup_acks,
         "captured_before": int(this.hole is None),
-    }  # fmt: skip
+    }
     return Hit(text, kind=this.trigger, detail=detail, holder=this.again)
 
 
@@ -29,7 +32,7 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
     why it matters: Something was lost, or its sender had to believe so. `kind` says what made it send again:
         fast (duplicate ACKs or SACK), recovery (further ones of that), rto (the timer), slow_start
         (further ones after the timer), tlp (a tail-loss probe), syn, fin, unknown.
-    what to do: fast and recovery cost a round trip, rto a stall: look for the loss, or at rto_min and the tail.
+    what to do: fast and recovery cost a round trip, rto a stall: look for the loss, or at rto_min.
     limits: With one segment in flight a tail-loss probe waits as long as the timer, and is told from it only
         when another follows. `needed` in the detail becomes yes or no when the receiver tells (DSACK, echo).
     fires: the timer
@@ -104,7 +107,7 @@ def out_of_order(segment: Segment, this: Side, other: Side) -> Hit | None:
 
     why it matters: The path reorders; three or more places make senders resend what was not lost.
     what to do: Look for packets spread over several links or queues.
-    limits: Without timestamps or counting IP ids its age against the round trip decides, and the text says so.
+    limits: Without timestamps or counting IP ids its age decides, against the round trip; the text says so.
     fires: by its timestamp
         0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
         0.001 > . 2001:3001(1000) ack 1 <TS val 12 ecr 1>
@@ -168,7 +171,7 @@ def out_of_window_data(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def duplicate_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """No data, no SYN or FIN, the same ack, the same window (or news by SACK), with data outstanding (RFC 5681 2).
+    """No data, SYN or FIN, the same ack, the same window (or news by SACK), data outstanding (RFC 5681 2).
 
     why it matters: Its sender has received something beyond a hole; the third makes the other side resend.
     what to do: Nothing by itself; look for the loss or the reordering that it reports.
@@ -186,8 +189,10 @@ def duplicate_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
     if not this.is_dup_ack:
         return None
     number = other.dup_acks + 1
-    return Hit(f"number {number} for ack {segment.ack}, {other.in_flight()} bytes outstanding",
-               detail={"number": number, "sack": int(this.new_sack)})  # fmt: skip
+    return Hit(
+        f"number {number} for ack {segment.ack}, {other.in_flight()} bytes outstanding",
+        detail={"number": number, "sack": int(this.new_sack)},
+    )
 
 
 def dsack(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -221,7 +226,7 @@ def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
     """The same frame once more: captured twice or doubled on the path, not sent twice.
 
     why it matters: Tools that do not notice report retransmissions and duplicate ACKs that never were.
-    what to do: Capture on one interface; a mirror port that mirrors both directions of a link doubles everything.
+    what to do: Capture on one interface; a port that mirrors both directions of a link doubles everything.
     limits: Only segments with data, SYN or FIN. Without an IP id (IPv6) the receiver's reports must agree.
     fires: the same id and bytes
         0.000 > P. 1:11(10) ack 1 [id 77]
@@ -233,8 +238,8 @@ def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
     if this.order != Order.COPY:
         return None
     routed = this.ttl_last >= 0 and segment.ttl < this.ttl_last
-    return Hit("the same frame again" + (f", with TTL {segment.ttl} after {this.ttl_last}: routed past here twice" if routed else ""),
-               kind="routed" if routed else "")  # fmt: skip
+    text = f", with TTL {segment.ttl} after {this.ttl_last}: routed past here twice" if routed else ""
+    return Hit("the same frame again" + text, kind="routed" if routed else "")
 
 
 def ack_of_unseen(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -242,7 +247,7 @@ def ack_of_unseen(segment: Segment, this: Side, other: Side) -> Hit | None:
 
     why it matters: The capture missed packets, or sees one way of an asymmetric path; or the ACK is forged.
     what to do: Look at capture_drops and at where the other direction goes.
-    limits: Acknowledges more than was ever offered room for: then it is forged or broken, and the text says so.
+    limits: When it acknowledges more than there was ever room for, it is forged or broken; the text says so.
     fires: missed
         0.000 > . 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001
@@ -281,9 +286,16 @@ def rto_backoff(segment: Segment, this: Side, other: Side) -> Hit | None:
     if side.rto_count < 2 or (not segment.is_tcp and timed_out_after(segment, this)):
         return None
     span = segment.time_ns - side.rto_first_ns
-    return Hit(f"{side.rto_count} timeouts in a row, {span / SECOND:.3f} s from the first", count=side.rto_count,
-               frame=side.rto_frame, time_ns=side.rto_first_ns, end_ns=segment.time_ns, seq=side.una,
-               of_other=segment.is_tcp, detail={"timeouts": side.rto_count, "span_ns": span})  # fmt: skip
+    return Hit(
+        f"{side.rto_count} timeouts in a row, {span / SECOND:.3f} s from the first",
+        count=side.rto_count,
+        frame=side.rto_frame,
+        time_ns=side.rto_first_ns,
+        end_ns=segment.time_ns,
+        seq=side.una,
+        of_other=segment.is_tcp,
+        detail={"timeouts": side.rto_count, "span_ns": span},
+    )
 
 
 def timed_out_after(segment: Segment, this: Side) -> bool:
@@ -333,5 +345,11 @@ def timed_out(segment: Segment, this: Side, other: Side) -> Hit | None:
     else:
         return None
     first = this.rto_first_ns if what == "retransmissions" else this.keep_alive_ns
-    return Hit(f"{tries} {what} without an answer, then {ended}", kind=what.replace(" ", "_").replace("-", "_"),
-               count=tries, time_ns=first, frame=this.rto_frame or segment.frame, end_ns=segment.time_ns)  # fmt: skip
+    return Hit(
+        f"{tries} {what} without an answer, then {ended}",
+        kind=what.replace(" ", "_").replace("-", "_"),
+        count=tries,
+        time_ns=first,
+        frame=this.rto_frame or segment.frame,
+        end_ns=segment.time_ns,
+    )

@@ -19,8 +19,10 @@ def fragment(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > P. 1:1001(1000) ack 1
     """
     impossible = segment.df and segment.version == 4
-    return Hit(f"fragment at {segment.frag_offset}" + (", although DF forbids it" if impossible else ""),
-               level="error" if impossible else None)  # fmt: skip
+    return Hit(
+        f"fragment at {segment.frag_offset}" + (", although DF forbids it" if impossible else ""),
+        level="error" if impossible else None,
+    )
 
 
 def ttl_change(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -108,7 +110,7 @@ def super_packet(segment: Segment, this: Side, other: Side) -> Hit | None:
 def mid_stream(segment: Segment, this: Side, other: Side) -> Hit | None:
     """A flow that begins without a SYN: captured from the middle on.
 
-    why it matters: The window scale is not known, so windows are lower bounds, and the first losses can't be told.
+    why it matters: The window scale is not known, so windows are lower bounds; first losses can't be told.
     what to do: Begin the capture before the connection.
     limits: None.
     fires: from the middle
@@ -122,7 +124,7 @@ def mid_stream(segment: Segment, this: Side, other: Side) -> Hit | None:
 def tunnelled(segment: Segment, this: Side, other: Side) -> Hit | None:
     """A flow inside a tunnel: IP in IP, GRE, VXLAN, Geneve; looked into one level deep.
 
-    why it matters: What is reported is the inner connection; the outer packets may be lost or reordered on their own.
+    why it matters: What is reported is the inner connection; the outer packets have losses of their own.
     what to do: Nothing.
     limits: One level.
     fires: never in the short notation

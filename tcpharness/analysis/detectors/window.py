@@ -31,9 +31,9 @@ def zero_window(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def zero_window_probe(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """A probe of a closed window: one byte of data, or, as Linux does it, none with a number just acknowledged.
+    """A probe of a closed window: one byte, or, as Linux does it, none with a number just acknowledged.
 
-    why it matters: Shows that the sender waits for room; without probes a lost update would stall it for ever.
+    why it matters: The sender waits for room; without probes a lost update would stall it for ever.
     what to do: Look at the receiver (zero_window).
     limits: Wireshark calls Linux' probes keep-alives.
     fires: as Linux does it
@@ -56,8 +56,10 @@ def zero_window_probe(segment: Segment, this: Side, other: Side) -> Hit | None:
         if other.zero_since_ns >= 0
         else ""
     )
-    return Hit(f"probe number {this.probes + 1} of {segment.payload_len} bytes{closed}",
-               detail={"number": this.probes + 1})  # fmt: skip
+    return Hit(
+        f"probe number {this.probe_number + 1} of {segment.payload_len} bytes{closed}",
+        detail={"number": this.probe_number + 1},
+    )
 
 
 def zero_window_probe_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -81,7 +83,7 @@ def zero_window_probe_ack(segment: Segment, this: Side, other: Side) -> Hit | No
 
 
 def window_full(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """Data that ends exactly where the receiver's window ends, and nothing opened it for 10 ms or a round trip.
+    """Data that ends exactly where the window ends, and nothing opened it for 10 ms or a round trip.
 
     why it matters: The sender is held by the receiver's window, not by the network.
     what to do: A larger receive buffer (net.ipv4.tcp_rmem), or a receiver that reads sooner.
@@ -106,10 +108,17 @@ def window_full(segment: Segment, this: Side, other: Side) -> Hit | None:
     held = segment.time_ns - other.full_ns
     if held < max(HELD_NS, other.srtt * 3 // 4) and segment.win:
         return None
-    return Hit(f"{other.full_len} bytes fill the window of {this.win_now or this.most_win} bytes; "
-               f"{'then it closed' if not segment.win else f'held for {held / MS:.3f} ms'}",
-               of_other=True, frame=other.full_frame, time_ns=other.full_ns, end_ns=segment.time_ns,
-               seq=other.full_seq, len=other.full_len, detail={"held_ns": held})  # fmt: skip
+    return Hit(
+        f"{other.full_len} bytes fill the window of {this.win_now or this.most_win} bytes; "
+        f"{'then it closed' if not segment.win else f'held for {held / MS:.3f} ms'}",
+        of_other=True,
+        frame=other.full_frame,
+        time_ns=other.full_ns,
+        end_ns=segment.time_ns,
+        seq=other.full_seq,
+        len=other.full_len,
+        detail={"held_ns": held},
+    )
 
 
 def window_update(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -149,7 +158,8 @@ def window_shrunk(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     grain = 1 << this.wscale if this.scaling else 1
     if (
-        this.edge_moved > -grain
+        this.stale
+        or this.edge_moved > -grain
         or this.edge_of_syn
         or this.order != Order.NEXT
         or segment.flags & (SYN | RST)
@@ -174,12 +184,18 @@ def receiver_stall(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > P. 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001 win 1000
     """
-    if this.zero_since_ns < 0 or segment.is_tcp and not segment.win:
+    if this.zero_since_ns < 0 or (segment.is_tcp and not segment.win):
         return None
     lasted = segment.time_ns - this.zero_since_ns
     ended = "opened again" if segment.is_tcp else "not opened any more"
-    return Hit(f"window closed for {lasted / MS:.3f} ms, {ended}", frame=this.zero_frame, time_ns=this.zero_since_ns,
-               end_ns=segment.time_ns, count=this.zero_count, detail={"lasted_ns": lasted})  # fmt: skip
+    return Hit(
+        f"window closed for {lasted / MS:.3f} ms, {ended}",
+        frame=this.zero_frame,
+        time_ns=this.zero_since_ns,
+        end_ns=segment.time_ns,
+        count=this.zero_count,
+        detail={"lasted_ns": lasted},
+    )
 
 
 def silly_window(segment: Segment, this: Side, other: Side) -> Hit | None:
