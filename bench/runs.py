@@ -68,12 +68,16 @@ def tcpdump_pair() -> float:
 
 def list_process(scenarios: Path) -> float:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "tcpharness", "list", str(scenarios)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "tcpharness", "list", str(scenarios)], check=True, stdout=subprocess.DEVNULL
+    )
     return time.perf_counter() - start
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--copies", type=int, default=200)
     copies = parser.parse_args().copies
     from tcpharness.lab.door import enter
@@ -83,10 +87,11 @@ def main() -> None:
     enter()
     single, together = asyncio.run(play(copies))
     one = statistics.median(single)
-    print(f"two tcpdumps started and stopped     {milliseconds(yardstick)}")
-    print(f"healthy scenario, in process         {milliseconds(one)}  = {one / yardstick:.1f} x the two tcpdumps")
-    print(f"{copies} copies at once                   {together:.1f} s  = {together / copies * 1e3:.0f} ms each")
-    print(f"tcpharness list scenarios, a process {milliseconds(listing)}")
+    ratio = one / yardstick
+    print(f"two tcpdumps started and stopped: {milliseconds(yardstick)}")
+    print(f"healthy scenario, in process: {milliseconds(one)} = {ratio:.1f} x the two tcpdumps")
+    print(f"{copies} copies at once: {together:.1f} s = {together / copies * 1e3:.0f} ms each")
+    print(f"tcpharness list scenarios, a process: {milliseconds(listing)}")
 
 
 if __name__ == "__main__":

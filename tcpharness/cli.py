@@ -65,8 +65,13 @@ def run_command(args: argparse.Namespace) -> int:
     from tcpharness.report.terminal import Terminal
 
     options = Options(
-        jobs=args.jobs, timeout_ns=args.timeout, seed=args.seed, out=args.out, keep=args.keep, fail_fast=args.fail_fast
-    )  # fmt: skip
+        jobs=args.jobs,
+        timeout_ns=args.timeout,
+        seed=args.seed,
+        out=args.out,
+        keep=args.keep,
+        fail_fast=args.fail_fast,
+    )
     out = sys.stderr if args.json == "-" else sys.stdout
     width = shutil.get_terminal_size().columns
     terminal = Terminal(out, len(cases), live=out.isatty() and "NO_COLOR" not in os.environ, width=width)
@@ -277,7 +282,7 @@ def positive(text: str) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tcpharness",
-        description="Proves whether TCP monitoring sees what it should: scenarios on real kernel TCP, judged.",
+        description="Proves whether TCP monitoring sees what it should.",
         epilog="example: tcpharness run scenarios/ --jobs 16 --junit report.xml",
     )
     parser.add_argument("--version", action="version", version=f"tcpharness {__version__}")
@@ -304,8 +309,8 @@ def add_selection(command: argparse.ArgumentParser) -> None:
 
 
 def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
-    run = commands.add_parser("run", help="run scenarios and judge them",
-                              epilog="example: tcpharness run scenarios/window -k zero --out /tmp/zero")  # fmt: skip
+    example = "example: tcpharness run scenarios/window -k zero --out /tmp/zero"
+    run = commands.add_parser("run", help="run scenarios and judge them", epilog=example)
     add_selection(run)
     run.add_argument("--jobs", type=positive, default=24, help="how many at once, at the most (default: 24)")
     run.add_argument(
@@ -334,8 +339,8 @@ def add_list(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
-    analyze = commands.add_parser("analyze", help="the detectors over captures",
-                                  epilog="example: tcpharness analyze incident.pcap --level note")  # fmt: skip
+    example = "example: tcpharness analyze incident.pcap --level note"
+    analyze = commands.add_parser("analyze", help="the detectors over captures", epilog=example)
     analyze.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input"
     )

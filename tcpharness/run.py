@@ -142,7 +142,7 @@ class CaseRun:
                 task.cancel()
 
     async def _fall_quiet(self, lab: Lab, boxes: list[Middlebox]) -> None:
-        """Until every socket is closed and no frame is held: or else the middleboxes let nothing more pass."""
+        """Until every socket is closed and no frame waits; then the middleboxes let nothing more pass."""
         for box in boxes:
             await box.idle()
         await settle(lab, time.monotonic_ns() + SETTLE_NS)
@@ -151,7 +151,7 @@ class CaseRun:
             await box.stop()
 
     async def _end_captures(self, captures: list[Tcpdump]) -> None:
-        """All markers first, then all ends: so each capture holds the markers of its link's other hosts too."""
+        """All markers first, then all ends: each capture holds those of its link's other hosts too."""
         await asyncio.gather(*(capture.mark() for capture in captures))
         for outcome in await asyncio.gather(*(capture.finish() for capture in captures)):
             self.evidence.captures[outcome.vantage] = outcome

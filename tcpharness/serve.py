@@ -72,7 +72,7 @@ async def play(request: dict[str, Any], runner: Runner) -> dict[str, Any]:
 
 
 def find_case(request: dict[str, Any]) -> Case:
-    """The case that is meant. Raises ScenarioErrors, OSError, or LookupError when there is none of that id."""
+    """The case that is meant. Raises ScenarioErrors, OSError, or LookupError for an unknown id."""
     text = request["text"] if "text" in request else Path(request["file"]).read_bytes()
     cases = load(text, request["file"])
     wanted = request.get("case")

@@ -47,7 +47,9 @@ def test_list_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert row["tags"] == ["some"]
 
 
-@pytest.mark.parametrize(("option", "cases"), [(["--tag", "some"], 1), (["--tag", "none"], 0), (["-k", "GOOD"], 1)])
+@pytest.mark.parametrize(
+    ("option", "cases"), [(["--tag", "some"], 1), (["--tag", "none"], 0), (["-k", "GOOD"], 1)]
+)
 def test_a_selection(folder: Path, option: list[str], cases: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", ".", *option]) == OK
     assert f"{cases} cases" in capsys.readouterr().out
@@ -107,5 +109,7 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
         "import sys; from tcpharness.cli import main; main(['list', '.']);"
         "print([m for m in ('asyncio', 'scapy', 'pyroute2', 'subprocess', 'pytest') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
     assert done.stdout.splitlines()[-1] == "[]"

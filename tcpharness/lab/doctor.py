@@ -16,7 +16,7 @@ from tcpharness import __version__
 PROGRAMS = {"tcpdump": ("tcpdump", True), "nft": ("nftables", False), "nc": ("netcat-openbsd", False)}
 # What some kernels lack, and what a scenario can't do without it.
 SETTINGS = {
-    "net/ipv4/tcp_rto_min_us": "shorter retransmission timeouts per namespace (a route's rto_min works without)",
+    "net/ipv4/tcp_rto_min_us": "retransmission timeouts set per host (a route's rto_min works without)",
     "net/ipv4/tcp_rto_max_ms": "a bound on the back-off",
     "net/ipv4/tcp_syn_linear_timeouts": "the linear timeouts of the first SYNs",
     "net/core/rps_default_mask": "frames kept in order when a sender moves between CPUs",
@@ -38,12 +38,24 @@ class Check:
 
 def examine() -> list[Check]:
     """All checks, most important first. Changes nothing on the machine."""
-    return [check_python(), check_privilege(), *map(check_program, PROGRAMS), *map(check_setting, SETTINGS), check_kernel()]
+    return [
+        check_python(),
+        check_privilege(),
+        *map(check_program, PROGRAMS),
+        *map(check_setting, SETTINGS),
+        check_kernel(),
+    ]
 
 
 def check_python() -> Check:
     version = platform.python_version()
-    return Check("python", sys.version_info >= (3, 11), True, version, "" if sys.version_info >= (3, 11) else "install Python 3.11")
+    return Check(
+        "python",
+        sys.version_info >= (3, 11),
+        True,
+        version,
+        "" if sys.version_info >= (3, 11) else "install Python 3.11",
+    )
 
 
 def check_privilege() -> Check:
@@ -53,7 +65,13 @@ def check_privilege() -> Check:
     if done.returncode == 0:
         return Check("privilege", True, True, done.stdout.strip())
     reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-    return Check("privilege", False, True, reason, "run as root, or allow user namespaces: sysctl -w user.max_user_namespaces=10000")
+    return Check(
+        "privilege",
+        False,
+        True,
+        reason,
+        "run as root, or allow user namespaces: sysctl -w user.max_user_namespaces=10000",
+    )
 
 
 def find_program(name: str) -> str | None:
@@ -68,7 +86,9 @@ def is_root() -> bool:
 
 def versions() -> dict[str, str]:
     """Of everything that a result depends on."""
-    done = subprocess.run([find_program("tcpdump") or "tcpdump", "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [find_program("tcpdump") or "tcpdump", "--version"], capture_output=True, text=True, check=False
+    )
     words = (done.stdout or done.stderr).split()
     return {
         "tcpharness": __version__,
@@ -81,12 +101,19 @@ def versions() -> dict[str, str]:
 def check_program(name: str) -> Check:
     package, needed = PROGRAMS[name]
     path = find_program(name)
-    return Check(name, path is not None, needed, path or "not installed", "" if path else f"apt-get install {package}")
+    return Check(
+        name, path is not None, needed, path or "not installed", "" if path else f"apt-get install {package}"
+    )
 
 
 def check_setting(setting: str) -> Check:
     there = (Path("/proc/sys") / setting).exists()
-    return Check(setting.replace("/", "."), there, False, "present" if there else f"this kernel lacks it: {SETTINGS[setting]}")
+    return Check(
+        setting.replace("/", "."),
+        there,
+        False,
+        "present" if there else f"this kernel lacks it: {SETTINGS[setting]}",
+    )
 
 
 def check_kernel() -> Check:

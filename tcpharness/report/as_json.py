@@ -15,7 +15,11 @@ SCHEMA_VERSION = 1
 def results_as_json(results: Sequence[Result]) -> dict[str, Any]:
     """All results, with their counts."""
     counts = {o: sum(r.verdict.outcome == o for r in results) for o in ("pass", "fail", "void", "skip")}
-    return {"schema_version": SCHEMA_VERSION, "counts": counts, "results": [result_as_json(r) for r in results]}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "counts": counts,
+        "results": [result_as_json(r) for r in results],
+    }
 
 
 def result_as_json(result: Result) -> dict[str, Any]:

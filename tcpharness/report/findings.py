@@ -62,9 +62,9 @@ def flow_table(report: CaptureReport, start_ns: int) -> str:
     rows: list[tuple[str, ...]] = [heads]
     for f in report.flows:
         rtt = f"{f.rtt_ns / 1e6:.3f} ms" if f.rtt_ns is not None else ""
-        rows.append(
-            (f"{(f.first_ns - start_ns) / 1e9:.6f}", str(f.key), both(f.frames), both(f.bytes), both(f.retransmitted), rtt, f.state)
-        )  # fmt: skip
+        start = f"{(f.first_ns - start_ns) / 1e9:.6f}"
+        pairs = (both(f.frames), both(f.bytes), both(f.retransmitted))
+        rows.append((start, str(f.key), *pairs, rtt, f.state))
     return table(rows)
 
 
