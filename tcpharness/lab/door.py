@@ -1,8 +1,11 @@
 """The door: where a process gets what it needs to build labs, before it does anything else.
 
-Root that really can stays root. Everybody else enters a user namespace in which they are root, with
-a mount namespace and an empty network namespace of its own. The kernel allows that only to a process
-with one thread, and nothing undoes it.
+Root that really can stays root. Everybody else enters a user namespace, with a mount namespace and an
+empty network namespace of its own. The kernel allows that only to a process with one thread, and
+nothing undoes it.
+
+In there nobody is user 0. A program that finds itself root tries to become somebody else (tcpdump,
+nginx), and in a namespace of one user it can't; as that user, with all capabilities, it just works.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from tcpharness.lab.syscall import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 IFF_UP = 1
 IFREQ_FLAGS = struct.Struct("16sH22x")
+
+NOT_ROOT = 1000  # what a root without privilege is called in its user namespace
 
 REMEDIES = (
     # (a file under /proc/sys, the value that forbids user namespaces, what to do about it)
@@ -54,12 +59,12 @@ def enter() -> None:
         _privilege = "root"
     else:
         _enter_user_namespace()
-        _privilege = "root of a user namespace"
+        _privilege = "user namespace"
     _allow_many_files()
 
 
 def privilege() -> str:
-    """How labs are built here, in words: "root" or "root of a user namespace"."""
+    """How labs are built here, in words: "root" or "user namespace"."""
     return _privilege or "none: enter() has not been called"
 
 
@@ -99,8 +104,9 @@ def _enter_user_namespace() -> None:
         syscall.be_dumpable()
         # user_namespaces(7): without privilege outside, setgroups must be denied before gid_map is written.
         _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {uid} 1")
-        _write("/proc/self/gid_map", f"0 {gid} 1")
+        _write("/proc/self/uid_map", f"{uid or NOT_ROOT} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid or NOT_ROOT} {gid} 1")
+        syscall.pass_capabilities_on()
         _use_network()
     except OSError as error:
         raise NoPrivilege(_why_not(error)) from error

@@ -4,9 +4,9 @@
                     \\--- init of lab 2 ...
 
 Each has one thread, is small, and has imported what its children need, so that a fork takes a
-millisecond. Nothing outlives main, however it dies: the spawner has PDEATHSIG from main's first
-thread, each init has it from the spawner, and with a namespace's PID 1 the kernel kills everything
-in it, daemonised grandchildren too. That a socket is at its end says the same a second time.
+millisecond or two. Nothing outlives main, however it dies: the spawner has PDEATHSIG from main's
+first thread, each init has it from the spawner, and with a namespace's PID 1 the kernel kills
+everything in it, daemonised grandchildren too. A socket at its end says the same a second time.
 
 Main talks to each init directly, over a SEQPACKET socket that it made itself:
 
@@ -69,15 +69,31 @@ class Call:
 
 
 def spawner_main(sock: socket.socket, parent: int, preload: Sequence[str]) -> NoReturn:
-    """What the spawner does from its fork to its end, which is main's."""
+    """What the spawner does from its fork to its end, which is main's.
+
+    It is itself the PID 1 of a namespace that holds all labs: in a user namespace only so may it
+    make one after the other. What main has forked stays outside, and does nothing but wait.
+    """
     syscall.die_with_parent()
     if os.getppid() != parent:
         os._exit(0)  # main died before the kernel knew that we go with it
     os.setsid()  # the terminal's Ctrl-C is main's to handle
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an init ended
     sock = _keep_only(sock)
+    syscall.unshare(CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        _or_die(lambda: _start_inits(sock, preload))
+    sock.close()
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
+def _start_inits(sock: socket.socket, preload: Sequence[str]) -> None:
+    """Until main closes its end. Then this returns, and with PID 1 all labs end."""
+    syscall.die_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an init ended
     for module in preload:
         with suppress(ImportError):  # whoever calls it will see the error
             importlib.import_module(module)
@@ -87,11 +103,8 @@ def spawner_main(sock: socket.socket, parent: int, preload: Sequence[str]) -> No
     while True:
         message, fds, _, _ = socket.recv_fds(sock, MAX_MESSAGE, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
         if not message:
-            break
+            return
         _start_init(fds[0], own_pids)
-    with suppress(ChildProcessError):
-        os.wait()  # returns, with an error, when the last init is gone, and all its lab with it
-    os._exit(0)
 
 
 def _keep_only(sock: socket.socket) -> socket.socket:

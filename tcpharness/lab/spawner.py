@@ -38,6 +38,11 @@ class Child:
     def exited(self) -> bool:
         return self._end.done()
 
+    @property
+    def status(self) -> int | None:
+        """How it has ended, as wait() gives it; None while it lives."""
+        return self._end.result() if self._end.done() else None
+
     def kill(self, number: int) -> None:
         """Sends a signal; nothing, when the process has ended."""
         if not self.exited:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
 
 # include/uapi/linux/sched.h
 CLONE_NEWNS = 0x00020000
@@ -22,6 +23,9 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 # include/uapi/linux/prctl.h
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
+
+CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two words of each set
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,6 +56,20 @@ def die_with_parent() -> None:
 def be_dumpable() -> None:
     """Gives this process its own files in /proc back, which a change of user has taken."""
     _check(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
+
+
+def pass_capabilities_on() -> None:
+    """Makes all capabilities of this process ambient: programs keep them over exec, whoever runs them."""
+    header = struct.pack("Ii", CAPABILITY_VERSION, 0)
+    sets = ctypes.create_string_buffer(24)  # (effective, permitted, inheritable) of bits 0-31, then of 32-63
+    _check(_libc.capget(header, sets), "capget")
+    low, high = struct.unpack_from("I", sets, 4)[0], struct.unpack_from("I", sets, 16)[0]
+    struct.pack_into("I", sets, 8, low)
+    struct.pack_into("I", sets, 20, high)
+    _check(_libc.capset(header, sets), "capset")
+    for number in range(64):
+        if (low | high << 32) >> number & 1:
+            _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0), "prctl")
 
 
 def _check(result: int, what: str) -> None:

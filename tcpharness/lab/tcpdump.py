@@ -203,8 +203,9 @@ class Tcpdump:
         """With -c that is its end; always False, since what was waited for has not come."""
         self.outcome.ended_by_count = self._capture.count is not None and self._figure("captured") is not None
         if not self.outcome.ended_by_count:
-            why = self.child.error if self.child is not None and self.child.error else ""
-            self._fail(f"tcpdump ended too early{f': {why}' if why else self._last_words()}")
+            assert self.child is not None
+            why = f": {self.child.error}" if self.child.error else self._last_words()
+            self._fail(f"tcpdump ended too early, {_ending(self.child.status or 0)}{why}")
         return False
 
     def _hear(self) -> None:
@@ -244,3 +245,7 @@ class Tcpdump:
         """The first reason is the one that matters."""
         if self.outcome.error is None:
             self.outcome.error = f"host {self.outcome.host}, {self.outcome.interface}: {text}"
+
+
+def _ending(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"

@@ -229,7 +229,7 @@ def test_an_mtu_that_no_interface_can_have(spawner: Spawner, tmp_path: Path) -> 
     plan = plan_of(PAIR)
     link = replace(plan.links[0], mtu=20)
     with (
-        pytest.raises(LabError, match=r"^x.yaml:4:9: link client-server \\(mtu 20\\): Invalid argument"),
+        pytest.raises(LabError, match=r"^x.yaml:4:9: link client-server \(mtu 20\): Invalid argument"),
         Lab(replace(plan, links=(link,)), spawner, tmp_path),
     ):
         pass

@@ -137,7 +137,9 @@ def test_no_such_interface(build_lab: BuildLab, tmp_path: Path) -> None:
     lab = build_lab(PAIR)
     (outcome,) = play(capture_of(lab, tmp_path, "client", "eth9"))
     assert outcome.error is not None
-    assert outcome.error.startswith("host client, eth9: tcpdump ended too early, saying: eth9: ")
+    assert outcome.error.startswith(
+        "host client, eth9: tcpdump ended too early, with status 1, saying: eth9: "
+    )
     assert not outcome.complete()
 
 
@@ -157,7 +159,7 @@ def test_killed_midway(build_lab: BuildLab, tmp_path: Path) -> None:
         os.kill(capture.child.pid, signal.SIGKILL)
 
     (outcome,) = play(capture, traffic=traffic)
-    assert outcome.error == "host client, eth0: tcpdump ended too early"
+    assert outcome.error == "host client, eth0: tcpdump ended too early, killed by SIGKILL"
     assert not outcome.complete()
 
 
