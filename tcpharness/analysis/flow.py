@@ -474,6 +474,7 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
     this.syn_last_ns = segment.time_ns
     if segment.flags & ACK:
         if other.started:
+            this.advance = seq_diff(segment.ack, other.una)  # the SYN itself is acknowledged
             apply_ack(segment, this, other)
         settle_options(this, other)
 

@@ -155,10 +155,15 @@ def window_shrunk(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 < . 1:1(0) ack 1 win 5000
         0.001 > P. 1:101(100) ack 1
         0.002 < . 1:1(0) ack 101 win 4900
+    silent: after the other side's end
+        0.000 < . 1:1(0) ack 1 win 5000
+        0.001 > F. 1:1(0) ack 1
+        0.002 < . 1:1(0) ack 2 win 4000
     """
     grain = 1 << this.wscale if this.scaling else 1
     if (
         this.stale
+        or other.fin_seq >= 0  # nothing more can come: the window means nothing any more
         or this.edge_moved > -grain
         or this.edge_of_syn
         or this.order != Order.NEXT
