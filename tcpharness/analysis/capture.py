@@ -53,7 +53,7 @@ def analyze(file: BinaryIO, *, options: Options = DEFAULT) -> CaptureReport:
 
 
 def capture_drops(dropped: int, received: int) -> Finding:
-    """The finding for a capture that lost packets, from tcpdump's figures: dropped by kernel, received by filter."""
+    """The finding for a capture that lost packets, from tcpdump's figures (by kernel, by filter)."""
     share = f" of {received}" if received else ""
     text = f"{dropped} packets{share} were dropped by the kernel; {REMEDIES}"
     return Finding(

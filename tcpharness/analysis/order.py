@@ -19,6 +19,8 @@ WINDOW_JUST_OPENED_NS = 100 * MS  # a probe and the update may cross
 KEEP_ALIVE_IDLE_NS = 500 * MS
 SHORTEST_TIMER_NS = 5 * MS  # no rto_min that anybody sets is smaller
 UNKNOWN_RTT_NS = 3 * MS
+REORDERING_TIMER_NS = 2 * MS
+LONGEST_PROBE_NS = 400 * MS
 OUTSIDE_SLACK = 1 << 16
 S_ORDER, S_PROBE, S_CONFLICT = int(Sign.ORDER), int(Sign.PROBE), int(Sign.CONFLICT)
 NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
@@ -143,13 +145,14 @@ def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
         return before > 0
     age = segment.time_ns - hole.since_ns
     rtt = this.flow.rtt_ns()
-    # Nothing that was missed can be asked for and arrive within a round trip.
-    if this.dup_acks >= 3 and (rtt is None or age * 10 > rtt * 9):
-        this.evidence = f"{this.dup_acks} duplicate ACKs had asked for it"
-        return False
     trip = UNKNOWN_RTT_NS if rtt is None else rtt
     this.evidence = f"{age / MS:.3f} ms behind its successor, with a round trip of {trip / MS:.3f} ms"
-    return age * 4 < trip * 5
+    if this.dup_acks >= 3 or this.recover >= 0:
+        # What was missed is asked for and comes again, but not within a round trip.
+        this.evidence += f", after {this.dup_acks} duplicate ACKs"
+        return age * 10 < trip * 9
+    # With fewer, a sender waits for its reordering timer (RFC 8985 6.2), two ticks of its clock at least.
+    return age < max(trip + trip // 4, REORDERING_TIMER_NS)
 
 
 def above(segment: Segment, this: Side) -> bool:
@@ -207,9 +210,12 @@ def was_probe(this: Side, sent: Sent) -> bool:
     """True when the first repeat of a flight of one was a tail-loss probe.
 
     With one segment outstanding a probe waits as long as the timer (RFC 8985 7.2); only the interval to
-    the next repeat tells: after a timeout it has doubled, after a probe it has not.
+    the next repeat tells: after a timeout it has doubled, after a probe it has not. No probe waits much
+    longer than two round trips and the 200 ms that Linux allows for a delayed ACK.
     """
     if sent.count != 2 or seq_diff(sent.end, this.max_end) < 0:
+        return False
+    if sent.last_ns - sent.first_ns > 2 * max(this.srtt, 0) + LONGEST_PROBE_NS:
         return False
     return this.elapsed_ns * 2 < (sent.last_ns - sent.first_ns) * 3
 

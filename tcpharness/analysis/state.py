@@ -89,8 +89,8 @@ class Side:
         # its segment that filled the other side's window
         "full_frame", "full_len", "full_ns", "full_seq",
         # what waits for an answer
-        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "probe_end", "probe_ns", "probe_number",
-        "probes", "wild_acks",
+        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "probe_end", "probe_ns",
+        "probe_number", "probes", "wild_acks",
         # its RST
         "reset_class", "reset_evidence", "reset_finding", "rst_frame", "rst_id", "rst_ns", "rst_seq",
         "rst_tsval",

@@ -27,12 +27,16 @@ class Inflating:
         self.source = source
         self.inflate = zlib.decompressobj(wbits=31)
         self.waiting = b""
+        self.begun = False
 
     def read(self, size: int, /) -> bytes:
         while True:
             data = self.waiting or self._next()
             if not data:
+                if self.begun:
+                    raise NotReadable(f"truncated at byte {self.source.at}: gzip ends in the middle")
                 return b""
+            self.begun = True
             try:
                 piece = self.inflate.decompress(data, size)
             except zlib.error as error:
@@ -40,6 +44,7 @@ class Inflating:
             self.waiting = self.inflate.unconsumed_tail
             if self.inflate.eof:
                 self.waiting = self.inflate.unused_data
+                self.begun = False
                 self.inflate = zlib.decompressobj(wbits=31)
             if piece:
                 return piece

@@ -76,7 +76,7 @@ def read_ip(data: bytes, at: int, wire_len: int) -> IpHeader:
 
 def read_one(data: bytes, at: int, wire_len: int) -> IpHeader:
     if at >= len(data):
-        return IpHeader(0, at, end=len(data)).broken("the frame ends before its IP header")
+        return _cut(IpHeader(0, at, end=len(data)), wire_len > at)
     version = data[at] >> 4
     if version == 4:
         return read_ipv4(data, at, wire_len)

@@ -1,0 +1,129 @@
+"""Every link layer, extension headers, tunnels: the same TCP segment comes out of all of them."""
+
+from __future__ import annotations
+
+from struct import pack
+
+import pytest
+
+from tcpharness.packet.encode import Frame, encode
+from tcpharness.packet.ip import read_ip
+from tcpharness.packet.segment import decode
+
+ETHERNET = encode(Frame("10.0.0.1", "10.0.0.2", 40000, 105, seq=7, payload=b"abc"))
+IP4 = ETHERNET[14:]
+ETHERNET6 = encode(Frame("fd00::1", "fd00::2", 40000, 105, seq=7, payload=b"abc"))
+IP6 = ETHERNET6[14:]
+MACS = ETHERNET[:12]
+
+
+def udp(port: int, payload: bytes) -> bytes:
+    """An IPv4 packet of UDP, without checksums."""
+    body = pack("!HHHH", 5555, port, 8 + len(payload), 0) + payload
+    return (
+        pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, 64, 17, 0, b"\x0a\0\0\x09", b"\x0a\0\0\x08")
+        + body
+    )
+
+
+def ipv4(proto: int, body: bytes, bits: int = 0) -> bytes:
+    return (
+        pack(
+            "!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, bits, 64, proto, 0, b"\x0a\0\0\x09", b"\x0a\0\0\x08"
+        )
+        + body
+    )
+
+
+def ipv6(first: int, body: bytes) -> bytes:
+    return IP6[:4] + pack("!HB", len(body), first) + IP6[7:40] + body
+
+
+TCP6 = IP6[40:]
+FRAMES = {
+    "ethernet": (1, ETHERNET),
+    "ethernet 6": (1, ETHERNET6),
+    "vlan": (1, MACS + b"\x81\x00\x00\x05\x08\x00" + IP4),
+    "qinq": (1, MACS + b"\x88\xa8\x00\x05\x81\x00\x00\x06\x86\xdd" + IP6),
+    "pppoe": (1, MACS + b"\x88\x64\x11\x00\x00\x01\x00\x40\x00\x21" + IP4),
+    "cooked": (113, b"\0\0\0\1\0\6\2\0\0\0\0\1\0\0\x08\x00" + IP4),
+    "cooked 2": (276, b"\x08\x00\0\0\0\0\0\2\0\1\0\6\2\0\0\0\0\1\0\0" + IP4),
+    "cooked 2 vlan": (276, b"\x81\x00\0\0\0\0\0\2\0\1\0\6\2\0\0\0\0\1\0\0\x00\x05\x08\x00" + IP4),
+    "raw 4": (101, IP4),
+    "raw 6": (12, IP6),
+    "ipv6 linktype": (229, IP6),
+    "null little": (0, b"\2\0\0\0" + IP4),
+    "null big": (0, b"\0\0\0\2" + IP4),
+    "loop 6": (108, b"\0\0\0\x1e" + IP6),
+    "hop by hop": (101, ipv6(0, bytes((6, 0, 1, 4, 0, 0, 0, 0)) + TCP6)),
+    "routing, destination": (101, ipv6(43, b"\x3c" + b"\0" * 7 + bytes((6, 0, 1, 4)) + b"\0" * 4 + TCP6)),
+    "authentication": (101, ipv6(51, bytes((6, 4)) + b"\0" * 22 + TCP6)),
+    "first and only fragment": (101, ipv6(44, bytes((6, 0, 0, 0, 0, 0, 0, 9)) + TCP6)),
+    "ipip": (101, ipv4(4, IP4)),
+    "6in4": (101, ipv4(41, IP6)),
+    "gre": (101, ipv4(47, b"\0\0\x08\0" + IP4)),
+    "gre with key": (101, ipv4(47, b"\x20\0\x08\0\0\0\0\1" + IP4)),
+    "gre bridged": (101, ipv4(47, b"\0\0\x65\x58" + ETHERNET)),
+    "vxlan": (101, udp(4789, b"\x08\0\0\0\0\0\1\0" + ETHERNET)),
+    "geneve": (101, udp(6081, b"\x01\0\x65\x58\0\0\1\0\0\0\0\0" + ETHERNET6)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_segment_is_found(name: str) -> None:
+    linktype, data = FRAMES[name]
+    segment = decode(data, linktype)
+    assert segment.is_tcp, segment.kind
+    assert (segment.sport, segment.dport, segment.seq, segment.payload) == (40000, 105, 7, b"abc")
+    assert segment.malformed is None
+    tunnels = {"ipip": "ipip", "6in4": "ipip", "gre": "gre", "gre with key": "gre", "gre bridged": "gre"}
+    assert segment.tunnel == tunnels.get(name, name if name in ("vxlan", "geneve") else "")
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_cut_anywhere_nothing_raises(name: str) -> None:
+    linktype, data = FRAMES[name]
+    for length in range(len(data)):
+        segment = decode(data[:length], linktype, wire_len=len(data))
+        assert segment.is_tcp or segment.kind
+
+
+@pytest.mark.parametrize(
+    ("linktype", "data", "kind"),
+    [
+        (1, MACS + b"\x08\x06" + b"\0" * 28, "arp"),
+        (1, MACS + b"\x88\xb5tcpharness x", "ethertype 0x88b5"),
+        (1, MACS + b"\x00\x20" + b"\0" * 32, "802.3"),
+        (1, b"\0" * 5, "short frame"),
+        (101, udp(53, b"x" * 20), "udp"),
+        (101, ipv4(1, b"\0" * 8), "icmp"),
+        (101, ipv4(200, b"\0" * 8), "ip protocol 200"),
+        (101, ipv4(6, b"\0" * 24, bits=5), "fragment"),
+        (101, b"\x30" + b"\0" * 30, "IP version 3"),
+        (101, b"", "short frame"),
+        (0, b"\x63\0\0\0" + IP4, "family 99"),
+        (105, b"\0" * 40, "linktype 105 (802.11)"),
+    ],
+)
+def test_what_is_not_tcp_says_what_it_is(linktype: int, data: bytes, kind: str) -> None:
+    segment = decode(data, linktype)
+    assert (segment.is_tcp, segment.kind) == (False, kind)
+
+
+def test_a_jumbo_segment_takes_its_length_from_the_option() -> None:
+    big = b"x" * 70000
+    tcp = TCP6[:20] + big
+    jumbo = bytes((6, 0, 0xC2, 4)) + pack("!I", len(tcp) + 8)
+    packet = IP6[:4] + pack("!HB", 0, 0) + IP6[7:40] + jumbo + tcp
+    assert decode(packet, 101).payload_len == 70000
+
+
+def test_length_zero_goes_to_the_frames_end() -> None:
+    segment = decode(IP4[:2] + b"\0\0" + IP4[4:], 101)
+    assert (segment.payload, segment.malformed) == (b"abc", None)
+
+
+def test_extension_headers_that_lie_are_malformed() -> None:
+    header = read_ip(ipv6(0, bytes((6, 255)) + b"\0" * 30), 0, 72)
+    assert header.malformed == "an IPv6 extension header is longer than the packet"
+    assert header.fatal
