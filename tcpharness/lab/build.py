@@ -47,6 +47,8 @@ class Lab:
         self.plan = plan
         self.hosts: dict[str, NetNs] = {}
         self.middleboxes: dict[str, tuple[NetNs, dict[str, str]]] = {}  # link -> (where, host -> its port)
+        # (host, interface) -> the other end of its cable: a host's, a bridge's or a middlebox's
+        self.far_ends: dict[tuple[str, str], tuple[NetNs, str]] = {}
         self.notes: list[str] = []  # defaults of ours that this kernel lacks
         self.processes: LabProcesses
         self._spawner = spawner
@@ -131,6 +133,8 @@ class Lab:
 
     def _pair(self, link: LinkPlan) -> None:
         one, other = (self._end(interface) for interface in link.ends)
+        for here, there in (link.ends, link.ends[::-1]):
+            self.far_ends[here.host, here.name] = (self.hosts[there.host], there.name)
         self._do(self.hosts[link.ends[0].host], [links.veth_pair(one, other, link.mtu, link)])
 
     def _bridge(self, link: LinkPlan) -> None:
@@ -180,6 +184,7 @@ class Lab:
     def _port(self, between: NetNs, number: int, interface: Interface) -> End:
         name = f"port{number}"
         self._ends.append((between, name, self._host(interface.host).offload))
+        self.far_ends[interface.host, interface.name] = (between, name)
         # The host's own address with another first byte: locally administered as well.
         return End(between.fd, name, FIRST_INDEX + number, "06" + interface.mac[2:])
 

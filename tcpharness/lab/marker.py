@@ -5,6 +5,9 @@
 Both addresses carry the token, so that it is still whole under a snaplen of 14, and no port of a
 bridge knows it. 0x88B5 is an ethertype for local experiments (IEEE 802): no kernel answers it, the
 middlebox consumes it, and the analysis leaves it out.
+
+One marker leaves by the interface, another comes in from the far end of its cable: what has been
+sent towards a host may still wait in a queue of the kernel when the host's own marker goes out.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from tcpharness.lab.netns import NetNs
@@ -22,29 +26,45 @@ ETHERTYPE = b"\x88\xb5"
 ANY_MARKER = re.compile(rb"(\x06.{5})\1\x88\xb5", re.DOTALL)
 TEXT_MARKER = b"ethertype Unknown (0x88b5)"
 HEADER_LEN = 14
+TAIL_LEN = 32  # longer than anything that is looked for
 
 
 class Marker:
-    """The marker of one capture, sent on its interface and looked for in its file, raw or text."""
+    """One marker on its way: sent from one end of a cable, in the capture of that end or the other."""
 
-    def __init__(self, namespace: NetNs, interface: str, file: Path, *, text: bool) -> None:
-        mac = b"\x06" + secrets.token_bytes(5)
-        self._frame = mac + mac + ETHERTYPE + b"tcpharness " + mac[1:].hex().encode()
-        self._wanted = mac.hex(":").encode() if text else self._frame[:HEADER_LEN]
+    def __init__(self, namespace: NetNs, interface: str) -> None:
+        self.mac = b"\x06" + secrets.token_bytes(5)
+        self.frame = self.mac + self.mac + ETHERTYPE + b"tcpharness " + self.mac[1:].hex().encode()
         self._interface = interface
-        self._file = file
-        self._read = 0  # how far the file has been looked through
-        self._tail = b""
         self._sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+
+    def send(self) -> None:
+        self._sock.sendto(self.frame, (self._interface, 0))
 
     def fileno(self) -> int:
         return self._sock.fileno()
 
+    def close(self) -> None:
+        self._sock.close()
+
+
+class Markers:
+    """All markers of one capture, looked for in its file, raw or text."""
+
+    def __init__(self, ends: Sequence[tuple[NetNs, str]], file: Path, *, text: bool) -> None:
+        self.all = [Marker(*end) for end in ends]
+        self._wanted = {m.mac.hex(":").encode() if text else m.frame[:HEADER_LEN]: m for m in self.all}
+        self._file = file
+        self._read = 0  # how far the file has been looked through
+        self._tail = b""
+
     def send(self) -> None:
-        self._sock.sendto(self._frame, (self._interface, 0))
+        """Those that have not been found yet."""
+        for marker in self._wanted.values():
+            marker.send()
 
     def found(self) -> bool:
-        """True when it is in the file; looks only at what is new since the last time."""
+        """True when all are in the file; looks only at what is new since the last time."""
         try:
             with self._file.open("rb") as file:
                 file.seek(self._read)
@@ -53,11 +73,13 @@ class Marker:
             return False
         self._read += len(new)
         data = self._tail + new
-        self._tail = data[-len(self._wanted) :]
-        return self._wanted in data
+        self._tail = data[-TAIL_LEN:]
+        self._wanted = {wanted: marker for wanted, marker in self._wanted.items() if wanted not in data}
+        return not self._wanted
 
     def close(self) -> None:
-        self._sock.close()
+        for marker in self.all:
+            marker.close()
 
 
 def count_markers(file: Path, *, text: bool) -> int:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from tcpharness.evidence import CaptureOutcome
 from tcpharness.lab.doctor import find_program
-from tcpharness.lab.marker import Marker, count_markers, without_markers
+from tcpharness.lab.marker import Markers, count_markers, without_markers
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.spawner import Child, LabProcesses
 from tcpharness.scenario.model import Capture, Until
@@ -41,6 +41,8 @@ RING_KIB, LARGE_FRAMES_RING_KIB = 8 * 1024, 32 * 1024
 class CaptureLab(Protocol):
     """What a capture needs of a lab."""
 
+    @property
+    def far_ends(self) -> dict[tuple[str, str], tuple[NetNs, str]]: ...
     @property
     def plan(self) -> Plan: ...
     @property
@@ -65,7 +67,7 @@ class Tcpdump:
         self._capture = capture or Capture(vantage, lab.plan.case.at)
         self._lab = lab
         self._file = file.with_suffix(".txt") if self._capture.text else file
-        self._marker: Marker | None = None
+        self._markers: Markers | None = None
         self._said = ""  # on stderr
         self._stderr = -1
         self.outcome = CaptureOutcome(
@@ -88,9 +90,7 @@ class Tcpdump:
             return
         namespace = self._lab.hosts[self.outcome.host]
         try:
-            self._marker = Marker(namespace, self.outcome.interface, self._file, text=self._capture.text)
-            # To close a packet socket takes the kernel 10 ms (synchronize_net); not on this loop.
-            self._lab.processes.keep(self._marker.fileno())
+            self._markers = self._make_markers(namespace)
             self.child = self._spawn([program, *self._arguments()], namespace)
         except OSError as error:
             self._fail(f"can't start tcpdump: {error}")
@@ -106,17 +106,17 @@ class Tcpdump:
 
     async def mark(self) -> None:
         """Sends the marker until it has been read back, or tcpdump has ended (-c)."""
-        if self.outcome.marker_seen or self._marker is None or self.outcome.error:
+        if self.outcome.marker_seen or self._markers is None or self.outcome.error:
             return
         self.go_on()
-        marker, resend = self._marker, 0.0
+        markers, resend = self._markers, 0.0
 
         def marked() -> bool:
             nonlocal resend
-            if marker.found():
+            if markers.found():
                 return True
             if time.monotonic() >= resend:
-                marker.send()
+                markers.send()
                 resend = time.monotonic() + RESEND_S
             return False
 
@@ -142,8 +142,8 @@ class Tcpdump:
     def close(self) -> None:
         if self.child is not None:
             self.child.kill(signal.SIGKILL)
-        if self._marker is not None:
-            self._marker.close()
+        if self._markers is not None:
+            self._markers.close()
         if self._stderr >= 0:
             asyncio.get_running_loop().remove_reader(self._stderr)
             os.close(self._stderr)
@@ -161,6 +161,16 @@ class Tcpdump:
         arguments += ["-s", str(wanted.snaplen)] if wanted.snaplen else []
         arguments += ["-c", str(wanted.count)] if wanted.count else []
         return arguments + ([f"({wanted.filter}) or ether proto 0x88b5"] if wanted.filter else [])
+
+    def _make_markers(self, namespace: NetNs) -> Markers:
+        own = (self.outcome.host, self.outcome.interface)
+        ends = [(namespace, self.outcome.interface)]
+        ends += [self._lab.far_ends[own]] if own in self._lab.far_ends else []
+        markers = Markers(ends, self._file, text=self._capture.text)
+        for marker in markers.all:
+            # To close a packet socket takes the kernel 10 ms (synchronize_net); not on this loop.
+            self._lab.processes.keep(marker.fileno())
+        return markers
 
     def _ring_kib(self) -> int:
         offload = any(host.offload for host in self._lab.plan.hosts if host.name == self.outcome.host)

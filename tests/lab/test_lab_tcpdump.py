@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from built_lab import PAIR, BuildLab
+from built_lab import BRIDGE, MIDDLEBOX, PAIR, ROUTER, BuildLab
 
 from tcpharness.evidence import CaptureOutcome
 from tcpharness.lab import tcpdump
 from tcpharness.lab.build import Lab
+from tcpharness.lab.marker import ANY_MARKER
 from tcpharness.lab.tcpdump import Tcpdump
 from tcpharness.scenario.model import Capture, Place
 
@@ -59,6 +60,15 @@ def test_both_ends_have_every_frame(build_lab: BuildLab, tmp_path: Path, network
         assert outcome.complete()
         data = Path(outcome.file).read_bytes()
         assert all(b"\x88\xb6" + number.to_bytes(4, "big") in data for number in range(500))
+
+
+@pytest.mark.parametrize("network", [BRIDGE, MIDDLEBOX, ROUTER])
+def test_markers_come_from_both_ends_of_the_cable(build_lab: BuildLab, tmp_path: Path, network: str) -> None:
+    lab = build_lab(network)
+    (outcome,) = play(capture_of(lab, tmp_path, "client"))
+    assert (outcome.error, outcome.captured, outcome.marker_seen) == (None, 0, True)
+    senders = {found[1] for found in ANY_MARKER.finditer(Path(outcome.file).read_bytes())}
+    assert len(senders) == 2
 
 
 def test_loopback_is_a_vantage(build_lab: BuildLab, tmp_path: Path) -> None:
