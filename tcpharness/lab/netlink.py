@@ -31,7 +31,7 @@ RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_GETROUTE, RTM_NEWNEIGH = 16, 20, 24,
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 ATTRIBUTE = struct.Struct("=HH")  # length, type
 ERROR = struct.Struct("=i")
-BATCH_BYTES = 24 * 1024
+BATCH = 100  # requests: the answers to more would not fit into a socket's receive buffer
 REPLY_BYTES = 64 * 1024
 
 
@@ -64,16 +64,8 @@ class RouteSocket:
 
     def do(self, requests: list[Request]) -> None:
         """Has the kernel do all of them, in order. Raises Refused for the first that it refuses."""
-        batch: list[Request] = []
-        size = 0
-        for request in requests:
-            batch.append(request)
-            size += len(request.body) + HEADER.size
-            if size > BATCH_BYTES:
-                self._do_batch(batch)
-                batch, size = [], 0
-        if batch:
-            self._do_batch(batch)
+        for first in range(0, len(requests), BATCH):
+            self._do_batch(requests[first : first + BATCH])
 
     def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         """The payload of every message in the kernel's answer."""
