@@ -38,7 +38,7 @@ async def play(copies: int) -> tuple[list[float], float]:
     from tcpharness.scenario.load import load
 
     case = load(HEALTHY, "healthy.yaml")[0]
-    async with Runner(Options(jobs=24)) as runner:
+    async with Runner(Options(jobs=12)) as runner:
         single = []
         for _ in range(21):
             start = time.perf_counter()

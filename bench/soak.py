@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", type=Path, default=[Path("scenarios")])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--busy", type=int, default=0, help="busy loops beside it")
-    parser.add_argument("--jobs", type=int, default=24)
+    parser.add_argument("--jobs", type=int, default=12)
     args = parser.parse_args()
     cases = load_cases(args.paths)
     enter()

@@ -312,7 +312,7 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     example = "example: tcpharness run scenarios/window -k zero --out /tmp/zero"
     run = commands.add_parser("run", help="run scenarios and judge them", epilog=example)
     add_selection(run)
-    run.add_argument("--jobs", type=positive, default=24, help="how many at once, at the most (default: 24)")
+    run.add_argument("--jobs", type=positive, default=12, help="how many at once, at the most (default: 12)")
     run.add_argument(
         "--timeout", type=nanoseconds, metavar="TIME", help="for each case, instead of its own: 5s"
     )

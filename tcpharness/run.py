@@ -57,7 +57,7 @@ class Lacking(Exception):
 class Options:
     """How to run, as the command line says it."""
 
-    jobs: int = 24
+    jobs: int = 12
     timeout_ns: int | None = None  # instead of each case's own
     seed: int | None = None
     out: Path | None = None

@@ -23,9 +23,9 @@ SILENT_IPV6 = {
 TCP = {
     # A stalled machine makes tail-loss probes of its own; a scenario about them sets 3.
     "net.ipv4.tcp_early_retrans": "0",
-    # Nor must its pauses, of some hundred milliseconds on a shared machine, make timeouts of their own
-    # (kernels from 6.11 on). A scenario about the kernel's 200 ms sets 200000, or a route's rto_min.
-    "net.ipv4.tcp_rto_min_us": "1000000",
+    # Nor must its pauses, of a second and more on a shared machine, make timeouts of their own (kernels
+    # from 6.11 on). A scenario about timeouts gives a route its rto_min; the kernel's own is 200 ms.
+    "net.ipv4.tcp_rto_min_us": "3000000",
     # A test process that is not scheduled for a while must not close the window by it.
     "net.ipv4.tcp_rmem": "4096 6291456 6291456",
     "net.ipv4.tcp_wmem": "4096 16384 4194304",
