@@ -73,7 +73,7 @@ def namespaces(lab: Lab) -> dict[str, NetNs]:
 
 
 def frames_seen(labs: list[Lab], work: Callable[[], None], within_s: float) -> list[tuple[Lab, str, bytes]]:
-    """Every frame that a packet socket on any interface, in any namespace of the labs, sees from `work` on."""
+    """Every frame that packet sockets in all namespaces of the labs see, on any interface, from `work` on."""
     with ExitStack() as stack:
         sockets = {
             stack.enter_context(ns.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))): (
