@@ -7,11 +7,12 @@ never be green while it was blind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from tcpharness.evidence import CaptureOutcome, EndpointOutcome, Evidence
-from tcpharness.scenario.model import Case, Count, EndpointExpect
+from tcpharness.evidence import Evidence
+from tcpharness.scenario.model import Case, Count
 from tcpharness.scenario.plan import Plan
+from tcpharness.verdict.blind import Sight, blind_spots
 from tcpharness.verdict.counters import judge_counters
 from tcpharness.verdict.endpoints import judge_endpoints
 from tcpharness.verdict.findings import judge_findings
@@ -33,7 +34,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
     ]
     counted, lacking = judge_counters(case, evidence)
     failures += counted
-    blind = [*blind_spots(case, evidence, frames), *witnesses.discrepancies[:SHOWN]]
+    blind = [*blind_spots(Sight(case, plan, evidence, frames)), *witnesses.discrepancies[:SHOWN]]
     if blind:
         return Verdict("void", blind[0], failures, witnesses.notes, blind)
     if failures:
@@ -41,53 +42,6 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
     if lacking:
         return Verdict("skip", lacking, [], witnesses.notes)
     return Verdict("pass", "", [], witnesses.notes)
-
-
-# --- could anything have been missed? -----------------------------------------------------------
-
-
-def blind_spots(case: Case, evidence: Evidence, frames: Mapping[str, Frames]) -> Iterator[str]:
-    """What makes the evidence no evidence, in words."""
-    for link in evidence.links.values():
-        if link.error:
-            yield f"the middlebox of link {link.link}: {link.error}"
-    for capture in evidence.captures.values():
-        yield from capture_blindness(capture)
-    watched = {v.vantage: v.at for v in case.expect.findings if v.vantage != "any"}
-    for vantage, at in watched.items():
-        yield from watched_blindness(vantage, str(at), evidence, frames)
-
-
-def capture_blindness(capture: CaptureOutcome) -> Iterator[str]:
-    if capture.error:
-        yield f"the capture at {capture.vantage}: {capture.error}"
-    elif not capture.marker_seen and not capture.ended_by_count:
-        yield f"the capture at {capture.vantage} never showed its end marker, so nobody knows what it missed"
-    if capture.report is not None:
-        for problem in capture.report.problems:
-            yield f"the capture at {capture.vantage} could not be read to its end: {problem}"
-
-
-def watched_blindness(
-    vantage: str, at: str, evidence: Evidence, frames: Mapping[str, Frames]
-) -> Iterator[str]:
-    """A watched vantage needs a capture of everything, with something in it."""
-    capture = evidence.captures.get(vantage)
-    if capture is None:
-        yield f"{at}: nothing was captured at {vantage}, which is watched"
-    elif capture.error:
-        return
-    elif capture.text or capture.filter or capture.ended_by_count:
-        how = (
-            "prints text"
-            if capture.text
-            else "is filtered"
-            if capture.filter
-            else "stopped after its packet count"
-        )
-        yield f"{at}: the capture at {vantage} {how}, so its silence proves nothing; watch another vantage"
-    elif not any(frame[12:14] != b"\x88\xb5" for _, frame in frames.get(vantage, ())):
-        yield f"{at}: the capture at {vantage} holds no packet, so its silence proves nothing"
 
 
 # --- the run itself, faults, captures -----------------------------------------------------------

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from tcpharness.evidence import Evidence, LinkOutcome
 from tcpharness.packet.notation import format_segment
 from tcpharness.packet.segment import decode
-from tcpharness.scenario.plan import HostPlan, Interface, LinkPlan, Plan
+from tcpharness.scenario.plan import Interface, LinkPlan, Plan
 
 MARKER = b"\x88\xb5"
 Frames = Sequence[tuple[int, bytes]]  # (time_ns, frame)
@@ -39,7 +39,7 @@ def reconcile(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> R
     for link in plan.links:
         if any(end.host in offload for end in link.ends):
             result.notes.append(
-                f"link {link.name} is not reconciled: offload is on, so its captures hold other frames than the wire"
+                f"link {link.name} is not reconciled: with offload on, captures hold other frames than the wire"
             )
             continue
         ends = [Watched(end, *whole(plan, evidence, frames, end, result)) for end in link.ends]
