@@ -110,10 +110,12 @@ class Engine:
         )  # fmt: skip
         fault = next((f for f, questions in self._faults if means(f, questions, moment)), None)
         advance(flow, seen, where)
-        released = self._pass_held(now_ns, flow, sender, seen)
+        waiting = tuple(self._held.get((id(flow), sender), ()))
         if fault is None:
-            return self._plain(now_ns, sender, receiver, data) + released
-        return self._do(now_ns, fault, moment) + released
+            sends = self._plain(now_ns, sender, receiver, data)
+        else:
+            sends = self._do(now_ns, fault, moment)
+        return sends + self._pass_held(now_ns, (id(flow), sender), waiting)
 
     def next_deadline(self) -> int | None:
         """When `due` has something to give; None: nothing waits."""
@@ -180,16 +182,18 @@ class Engine:
             self._flows[key] = flow
         return flow
 
-    def _pass_held(self, now_ns: int, flow: Flow, sender: str, seen: Seen) -> list[Send]:
-        """A later segment of the direction has come: held ones have one less to wait for."""
-        many = self._held.get((id(flow), sender))
-        if not many:
+    def _pass_held(self, now_ns: int, key: tuple[int, str], waiting: Sequence[Held]) -> list[Send]:
+        """A later segment of the direction has passed: those that waited have one less to wait for."""
+        if not waiting:
             return []
-        for held in many:
+        for held in waiting:
             held.left -= 1
-        self._held[id(flow), sender] = [h for h in many if h.left > 0]
+        self._held[key] = [held for held in self._held[key] if held.left > 0]
         return [
-            send for h in many if h.left <= 0 for send in self._put(now_ns, self._delay_ns, h.host, h.data)
+            send
+            for held in waiting
+            if held.left <= 0
+            for send in self._put(now_ns, self._delay_ns, held.host, held.data)
         ]
 
     def _do(self, now_ns: int, fault: Fault, moment: Moment) -> list[Send]:
