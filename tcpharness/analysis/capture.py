@@ -141,10 +141,8 @@ class Analysis:
         for old, new in hit.replaces:
             self.replace(old, new)
         self.findings.append(finding)
-        if isinstance(hit.holder, Side):
-            hit.holder.reset_finding = finding
-        elif hit.holder is not None:
-            hit.holder.finding = finding
+        if hit.keep is not None:
+            hit.keep(finding)
 
     def replace(self, old: Finding, new: Finding | None) -> None:
         """An earlier finding is better known now; it is among the last ones, so look from the end."""

@@ -25,7 +25,7 @@ from functools import cached_property
 
 from tcpharness.analysis.finding import Finding, Level
 from tcpharness.analysis.signs import Sign
-from tcpharness.analysis.state import Sent, Side
+from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import Segment
 
 HEADINGS = ("why it matters", "what to do", "limits", "fires", "silent")
@@ -47,7 +47,9 @@ class Hit:
     seq: int | None = None
     len: int | None = None
     of_other: bool = False  # it is about the other side's segment
-    holder: Sent | Side | None = None  # gets the finding, so that later evidence can be added to it
+    keep: Callable[[Finding], None] | None = (
+        None  # gets the finding, so that later evidence can be added to it
+    )
     replaces: tuple[tuple[Finding, Finding | None], ...] = ()  # earlier findings that are better known now
 
 

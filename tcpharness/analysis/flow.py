@@ -19,7 +19,7 @@ longest ago.
 
 from __future__ import annotations
 
-from tcpharness.analysis.finding import Finding, FlowKey
+from tcpharness.analysis.finding import FlowKey
 from tcpharness.analysis.order import look
 from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
@@ -209,7 +209,7 @@ def check_sums(segment: Segment, this: Side) -> int:
         error = (this.cksum_right - segment.cksum) % 0xFFFF
         if (this.other.mss > 0 and segment.payload_len > this.other.mss) or not segment.ip_len:
             how = "super"  # a device's work: cut into segments, it gets its sums
-        elif error == this.sum_error and this.sum_errors >= 2:
+        elif error == this.sum_error and this.sum_errors >= 2 and not this.sums_correct:
             how = "rewritten"
         else:
             this.usable = False
@@ -473,6 +473,8 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
         resend(segment, this)
     this.syn_last_ns = segment.time_ns
     if segment.flags & ACK:
+        if other.isn >= 0 and not other.win_known:
+            other.right_edge, other.win_known = seq_add(segment.seq, 1 + other.win_raw), True
         if other.started:
             this.advance = seq_diff(segment.ack, other.una)  # the SYN itself is acknowledged
             apply_ack(segment, this, other)
@@ -487,7 +489,8 @@ def begin_side(segment: Segment, this: Side) -> None:
     this.wscale = min(segment.wscale, 14) if segment.wscale is not None else -1
     this.sack_ok, this.ts_ok = segment.sack_ok, segment.tsval is not None
     this.win_raw = this.win_now = segment.win
-    this.right_edge, this.win_known, this.edge_of_syn = seq_add(segment.ack, segment.win), True, True
+    this.right_edge, this.edge_of_syn = seq_add(segment.ack, segment.win), True
+    this.win_known = bool(segment.flags & ACK)  # a bare SYN's window has no place in the sequence space yet
     this.most_win = max(this.most_win, segment.win)
 
 
@@ -759,8 +762,3 @@ def apply_window(segment: Segment, this: Side, other: Side) -> None:
         this.zero_ended_ns = segment.time_ns
     if (moved > 0 or not segment.win) and other.full_ns >= 0:
         other.full_ns = -1
-
-
-def remember(finding: Finding, holder: object) -> None:
-    """Ties a finding to the record it is about, so that later evidence can be added to it."""
-    holder.finding = finding  # type: ignore[attr-defined]

@@ -34,6 +34,9 @@ class Sent:
         self.data, self.payload_at, self.stop = segment.data, segment.payload_at, segment.end
         self.finding: Finding | None = None
 
+    def keep(self, finding: Finding) -> None:
+        self.finding = finding
+
     def sent_again(self, segment: Segment) -> None:
         self.last_ns = segment.time_ns
         self.count += 1
@@ -97,7 +100,7 @@ class Side:
         # its packets
         "id_last", "ids_bad", "ids_good", "ts_high", "ttl_last", "ttl_mode", "ttl_votes",
         # its checksums
-        "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
+        "bad_findings", "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
         # its round trips as seen from here, without the other half of the path
         "rtt_min", "rttvar", "srtt",
         # what has been said once
@@ -144,6 +147,7 @@ class Side:
         self.ids_bad = self.ids_good = self.ttl_votes = 0
         self.partial_hints = self.sum_errors = self.sums_correct = self.sums_offload = 0
         self.sum_error = -1
+        self.bad_findings: list[Finding] = []
         self.rtt_min = self.rttvar = self.srtt = -1
         self.said: set[str] = set()
         self.acceptable_ack = self.usable = True
@@ -159,6 +163,10 @@ class Side:
     def in_flight(self) -> int:
         """Bytes sent and not acknowledged, as this vantage sees it."""
         return max(0, seq_diff(self.max_end, self.una)) if self.acked or self.isn >= 0 else 0
+
+    def unacknowledged(self) -> int:
+        """Payload bytes in flight: a FIN is none."""
+        return max(0, self.in_flight() - (self.fin_seq >= 0 and not self.fin_acked))
 
     def sample(self, rtt_ns: int) -> None:
         """RFC 6298 2: the smoothed round trip and its variation."""
@@ -188,6 +196,14 @@ class Side:
         if segment.version == 4 and segment.id and ip_id and segment.id != ip_id and self.ids_count():
             return -1 if (segment.id - ip_id) & 0xFFFF < 0x8000 else 1
         return 0
+
+    def keep_reset(self, finding: Finding) -> None:
+        self.reset_finding = finding
+
+    def keep_bad(self, finding: Finding) -> None:
+        """The first few, until it is known whether all are wrong by the same amount."""
+        if len(self.bad_findings) < 3:
+            self.bad_findings.append(finding)
 
     def troubled(self) -> bool:
         """True while the receiver reports a hole, or a recovery is under way."""

@@ -47,14 +47,14 @@ def reset(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     if this.reset_class != "exact" or this.reset_evidence:
         return None
-    pending = this.in_flight() + other.in_flight()
+    pending = this.unacknowledged() + other.unacknowledged()
     after_fin = this.fin_seq >= 0 or (other.fin_seq >= 0 and not other.in_flight())
     side = "opener" if this is this.flow.opener else "listener" if this.flow.opener else "unknown"
     if not this.frames and side == "unknown":
         return Hit(
             f"{flags_text(segment.flags)} answers a segment of no connection",
             kind="no_connection",
-            holder=this,
+            keep=this.keep_reset,
             detail={"side": side, "pending_bytes": 0, "after_fin": 0},
         )
     text = flags_text(segment.flags) + (f" from the {side}" if side != "unknown" else "")
@@ -63,7 +63,7 @@ def reset(segment: Segment, this: Side, other: Side) -> Hit | None:
     return Hit(
         text,
         level="note" if after_fin else None,
-        holder=this,
+        keep=this.keep_reset,
         detail={"side": side, "pending_bytes": pending, "after_fin": int(after_fin)},
     )
 

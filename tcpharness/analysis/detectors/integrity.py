@@ -32,6 +32,7 @@ def bad_tcp_checksum(segment: Segment, this: Side, other: Side) -> Hit | None:
     return Hit(
         f"cksum 0x{segment.cksum:04x}, should be 0x{this.cksum_right:04x}",
         detail={"cksum": segment.cksum, "right": this.cksum_right},
+        keep=this.keep_bad,
     )
 
 
@@ -68,9 +69,12 @@ def checksum_offload(segment: Segment, this: Side, other: Side) -> Hit | None:
     if this.cksum in ("", "bad", "ip") or "checksum_offload" in this.said:
         return None
     this.said.add("checksum_offload")
-    return Hit(
+    hit = Hit(
         OFFLOADS[this.cksum], kind=this.cksum, detail={"cksum": segment.cksum, "right": this.cksum_right}
     )
+    if this.cksum == "rewritten":
+        hit.replaces = tuple((finding, None) for finding in this.bad_findings)
+    return hit
 
 
 def corrupted_then_retransmitted(segment: Segment, this: Side, other: Side) -> Hit | None:

@@ -23,7 +23,7 @@ def repeated(this: Side, text: str, needed: str) -> Hit:
         "dup_acks": this.dup_acks,
         "captured_before": int(this.hole is None),
     }
-    return Hit(text, kind=this.trigger, detail=detail, holder=this.again)
+    return Hit(text, kind=this.trigger, detail=detail, keep=this.again.keep if this.again else None)
 
 
 def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
