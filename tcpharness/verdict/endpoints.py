@@ -4,65 +4,146 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcpharness.evidence import EndpointOutcome, Evidence
+from tcpharness.evidence import ConnectionOutcome, EndpointOutcome, Evidence
 from tcpharness.scenario.model import Case, Count, Endpoint, EndpointExpect
 from tcpharness.verdict.result import Failure
+
+CLEAN = ("none",)
 
 
 def judge_endpoints(case: Case, evidence: Evidence) -> Iterator[Failure]:
     wanted = {e.name: e for e in case.expect.endpoints}
+    outcomes = evidence.endpoints
     for endpoint in case.endpoints:
-        outcome = evidence.endpoints.get(endpoint.name)
-        expected = wanted.get(endpoint.name)
+        outcome = outcomes.get(endpoint.name)
+        expected = wanted.get(endpoint.name) or EndpointExpect(endpoint.name, endpoint.at)
         if outcome is None:
             yield Failure(endpoint.at, f"{endpoint.name} to have acted", "it never did")
             continue
-        yield from judge_end(endpoint, outcome, expected)
-        if expected is not None:
-            yield from judge_amounts(outcome, expected)
+        if outcome.unfinished is not None:
+            waited = outcome.unfinished or "it did not say for what"
+            yield Failure(endpoint.at, f"{endpoint.name} to finish in time", f"still waiting: {waited}")
+            continue
+        others_clean = all(ended_cleanly(o) for name, o in outcomes.items() if name != endpoint.name)
+        yield from judge_end(outcome, expected)
+        yield from judge_exit(endpoint, outcome, expected)
+        yield from judge_connections(endpoint, outcome, expected, others_clean)
+        yield from judge_payload(endpoint, outcome, expected, others_clean)
+        yield from judge_amounts(outcome, expected)
 
 
-def judge_end(
-    endpoint: Endpoint, outcome: EndpointOutcome, expected: EndpointExpect | None
-) -> Iterator[Failure]:
-    """How it ended. Unfinished is never as expected."""
-    if outcome.unfinished is not None:
-        yield Failure(
-            endpoint.at, f"{endpoint.name} to finish in time", f"still waiting: {outcome.unfinished}"
-        )
+# --- how it ended
+
+
+def ends_of(outcome: EndpointOutcome) -> list[str]:
+    """How it ended, in the words of `error:`; each connection in its own way, if nothing ended them all."""
+    if outcome.error:
+        return outcome.errors()
+    return [c.error or "none" for c in outcome.connections] or ["none"]
+
+
+def ended_cleanly(outcome: EndpointOutcome) -> bool:
+    failed = outcome.exit_status and not outcome.ended_by_us
+    return not outcome.errors() and not failed and outcome.unfinished is None
+
+
+def judge_end(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterator[Failure]:
+    """Every connection ends in one of the ways that are allowed: without an error when nothing is said."""
+    allowed = {*(expected.error or CLEAN)}
+    ends = ends_of(outcome)
+    if expected.exit is not None and expected.error is None:
+        ends = [e for e in ends if e not in (outcome.error, "none")]  # its exit status is judged instead
+    if set(ends) <= allowed:
         return
-    errors = outcome.errors()
-    if expected is not None and expected.error is not None and expected.error != ("none",):
-        if not errors or not set(errors) <= set(expected.error):
-            yield Failure(
-                expected.at, f"{endpoint.name} to end with {' or '.join(expected.error)}", described(outcome)
-            )
+    if expected.error is None:
+        wish = "as its steps say"
+    elif allowed == {*CLEAN}:
+        wish = "without an error"
+    else:
+        wish = "with " + " or ".join(expected.error)
+    yield Failure(expected.at, f"{outcome.name} to end {wish}", described(outcome))
+
+
+def judge_exit(endpoint: Endpoint, outcome: EndpointOutcome, expected: EndpointExpect) -> Iterator[Failure]:
+    """A program exits with 0 unless we ended it, or another status is expected; it does exit."""
+    if endpoint.kind != "run" or expected.exit is not None or outcome.ended_by_us or outcome.error:
         return
-    if errors:
-        yield Failure(endpoint.at, f"{endpoint.name} to end as its steps say", described(outcome))
-    elif (
-        endpoint.kind == "run"
-        and not (expected and expected.exit)
-        and outcome.exit_status
-        and not outcome.ended_by_us
-    ):
+    if outcome.exit_status is None:
         yield Failure(
-            endpoint.at, f"{endpoint.name} to exit with 0", f"{outcome.exit_status}: {last_lines(outcome)}"
+            endpoint.at, f"{endpoint.name} to exit with 0", f"it never exited: {last_lines(outcome)}"
         )
-    elif endpoint.kind == "connect" and not outcome.connections:
-        yield Failure(endpoint.at, f"{endpoint.name} to connect", "it never tried")
+    elif outcome.exit_status:
+        found = f"{outcome.exit_status}: {last_lines(outcome)}"
+        yield Failure(endpoint.at, f"{endpoint.name} to exit with 0", found)
 
 
 def described(outcome: EndpointOutcome) -> str:
-    parts = [f"{outcome.error}: {outcome.error_text}"] if outcome.error else []
-    for c in outcome.connections:
-        if c.error:
-            parts.append(f"{c.error} in {c.error_step}" + (f": {c.error_text}" if c.error_text else ""))
-    return "; ".join(parts[:3]) or "no error"
+    parts = [": ".join(filter(None, (outcome.error, outcome.error_text)))] if outcome.error else []
+    errors = [c for c in outcome.connections if c.error]
+    parts += [
+        f"{c.error}"
+        + (f" in {c.error_step}" if c.error_step else "")
+        + (f": {c.error_text}" if c.error_text else "")
+        for c in errors
+    ]
+    more = f"; and {len(parts) - 3} more" if len(parts) > 3 else ""
+    clean = len(outcome.connections) - len(errors)
+    if not outcome.error and errors and clean:
+        more += f"; {clean} of {len(outcome.connections)} connections without an error"
+    return ("; ".join(parts[:3]) or "no error") + more
 
 
 def last_lines(outcome: EndpointOutcome) -> str:
     return " | ".join(outcome.output.strip().splitlines()[-3:]) or "it printed nothing"
+
+
+# --- its connections
+
+
+def judge_connections(
+    endpoint: Endpoint, outcome: EndpointOutcome, expected: EndpointExpect, others_clean: bool
+) -> Iterator[Failure]:
+    """A client makes all its connections. A server gets all of its own, unless somebody failed on the way."""
+    made = len(outcome.connections)
+    if endpoint.kind == "run" or made >= endpoint.times or outcome.error:
+        return
+    if endpoint.kind == "connect":
+        tried = "it never tried" if not made else f"it tried {made} of {endpoint.times} times"
+        yield Failure(endpoint.at, f"{endpoint.name} to connect", tried)
+    elif others_clean and expected.error is None and expected.received is None:
+        wish = f"{endpoint.name} to serve {plural(endpoint.times, 'connection')}"
+        yield Failure(endpoint.at, wish, f"{made} came")
+
+
+def plural(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def judge_payload(
+    endpoint: Endpoint, outcome: EndpointOutcome, expected: EndpointExpect, others_clean: bool
+) -> Iterator[Failure]:
+    """What one side sends the other gets, no more and no less, when nothing went wrong on either side."""
+    if expected.received is not None:
+        return
+    for number, c in enumerate(outcome.connections, 1):
+        wanted = c.expected_bytes
+        if wanted is None or c.error or not amiss(c, wanted, endpoint, others_clean):
+            continue
+        which = f"connection {number} of {endpoint.name}" if len(outcome.connections) > 1 else endpoint.name
+        yield Failure(
+            endpoint.at, f"{which} to receive {wanted} bytes", f"{c.received_bytes} bytes, and no error"
+        )
+
+
+def amiss(c: ConnectionOutcome, wanted: int, endpoint: Endpoint, others_clean: bool) -> bool:
+    """More than was sent is always wrong; less is, when it read to the end of what was sent whole."""
+    if c.received_bytes > wanted:
+        return True
+    to_the_end = any(s.do == "receive" and s.size is None and s.text is None for s in endpoint.steps)
+    return to_the_end and others_clean and c.received_bytes < wanted
+
+
+# --- amounts
 
 
 def judge_amounts(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterator[Failure]:
@@ -84,7 +165,9 @@ def judge_amounts(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterato
 def throughput(outcome: EndpointOutcome) -> float | None:
     """Bits per second of payload, from the first byte to the last; None without two moments to measure."""
     moments = [
-        (c.first_byte_ns, c.last_byte_ns) for c in outcome.connections if c.first_byte_ns and c.last_byte_ns
+        (c.first_byte_ns, c.last_byte_ns)
+        for c in outcome.connections
+        if c.first_byte_ns is not None and c.last_byte_ns is not None
     ]
     if not moments:
         return None
@@ -94,5 +177,8 @@ def throughput(outcome: EndpointOutcome) -> float | None:
 
 
 def duration_ns(outcome: EndpointOutcome) -> int | None:
-    moments = [(c.opened_ns, c.closed_ns) for c in outcome.connections if c.opened_ns and c.closed_ns]
-    return max(end for _, end in moments) - min(start for start, _ in moments) if moments else None
+    """From the first connection's opening to the last one's end; None when one of them has no end."""
+    opened = [c for c in outcome.connections if c.opened_ns is not None]
+    starts = [c.opened_ns for c in opened if c.opened_ns is not None]
+    ends = [c.closed_ns for c in opened if c.closed_ns is not None]
+    return max(ends) - min(starts) if starts and len(ends) == len(starts) else None
