@@ -1,45 +1,48 @@
-"""Crafted segments. scapy builds a template of each before the traffic starts; only here is it imported.
+"""Segments to inject: scapy writes a template before the traffic, `fill` makes it a flow's own in no time.
 
-At the moment of firing the engine patches addresses, ports, numbers and checksums into the template:
-no import and no object tree then.
+A template is a whole Ethernet frame with what the scenario gives in it: options, payload, fields. What
+only the live flow knows is filled in when it is sent: addresses, ports, numbers, and whatever header
+field was left out, as the genuine sender last had it. The checksums are right unless they were given.
 """
 
 from __future__ import annotations
 
-import struct
+import re
+from dataclasses import replace
+from typing import Any
 
-from tcpharness.fault.edit import change, fix_checksums, set_checksums
-from tcpharness.fault.flow import Direction
-from tcpharness.fault.frame import Seen, see
-from tcpharness.packet.segment import seq_add
+from tcpharness.fault.alter import IP_AT, LONG, Layout, fix_ip_checksum, fix_tcp_checksum, put_fields
+from tcpharness.fault.flow import SEQ_MASK, Direction
+from tcpharness.packet.segment import ACK, OFFSET_RESERVED, flags_value
 from tcpharness.packet.spec import SegmentSpec
 from tcpharness.scenario.model import Action
 
-LETTERS = {"F": "F", "S": "S", "R": "R", "P": "P", ".": "A", "U": "U", "E": "E", "W": "C", "e": "N"}
-PLACEHOLDER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+DEFAULT_TTL = 64
+FAR_OUTSIDE = 1 << 20  # beyond the window's end; no window update makes up for that
+WORDS = re.compile(r"(next|rcv_nxt|in_window|out_of_window)([+-]\d+)?")
 
 
-def build_template(action: Action, family: int) -> bytes:
-    """An Ethernet frame with everything that does not depend on the live connection."""
+def build_template(action: Action, version: int) -> bytes:
+    """An Ethernet frame for IPv4 or IPv6, with zeros where the flow comes in. Takes scapy, and its time."""
     from scapy.layers.inet import IP, TCP
     from scapy.layers.inet6 import IPv6
     from scapy.layers.l2 import Ether
     from scapy.packet import Raw
 
     spec = action.fields
-    letters = "" if spec.flags in (None, "none") else "".join(LETTERS[c] for c in spec.flags or "")
-    if spec.flags is None:
-        letters = "A"
-    src, dst = PLACEHOLDER[family]
-    network = IP(src=src, dst=dst, flags="DF") if family == 4 else IPv6(src=src, dst=dst)
-    tcp = TCP(flags=letters, options=options_of(spec))
-    frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / network / tcp
-    return bytes(frame / Raw(action.payload) if action.payload else frame)
+    link: Any = Ether(src="00:00:00:00:00:00", dst="00:00:00:00:00:00")
+    # Addresses are given, or scapy would look them up in the routing table.
+    ip: Any = IP(src="0.0.0.0", dst="0.0.0.0", id=0) if version == 4 else IPv6(src="::", dst="::")
+    tcp: Any = TCP(sport=0, dport=0, flags=0, options=_options(spec))
+    packet = link / ip / tcp
+    if action.payload:
+        packet = packet / Raw(action.payload)
+    return bytes(packet)
 
 
-def options_of(spec: SegmentSpec) -> list[tuple[str, object]]:
-    """Only the options that are asked for, in the order Linux sends them."""
-    options: list[tuple[str, object]] = []
+def _options(spec: SegmentSpec) -> list[tuple[str, Any]]:
+    """In the order of a Linux SYN; scapy pads to whole words."""
+    options: list[tuple[str, Any]] = []
     if spec.mss is not None:
         options.append(("MSS", spec.mss))
     if spec.sack_ok:
@@ -47,75 +50,112 @@ def options_of(spec: SegmentSpec) -> list[tuple[str, object]]:
     if spec.tsval is not None or spec.tsecr is not None:
         options.append(("Timestamp", (spec.tsval or 0, spec.tsecr or 0)))
     if spec.wscale is not None:
-        options.append(("WScale", spec.wscale))
+        options += [("NOP", None), ("WScale", spec.wscale)]
     return options
 
 
-def aim(
-    template: bytes, action: Action, mine: Direction, other: Direction, macs: tuple[bytes, bytes]
+def fill(
+    template: bytes,
+    action: Action,
+    direction: Direction,
+    macs: tuple[bytes, bytes],
+    addresses: tuple[bytes, bytes],
 ) -> bytes:
-    """The template as a segment of this connection, in the name of `mine`'s host, to `other`'s."""
-    seen = see(template)
-    assert seen is not None
-    frame = bytearray(template)
-    src, sport, dst, dport = ends_of(mine, other)
-    frame[0:6], frame[6:12] = macs[1], macs[0]
-    size = len(src)
-    at = seen.ip + (12 if seen.version == 4 else 8)
-    frame[at : at + size], frame[at + size : at + 2 * size] = src, dst
-    numbers = (
-        sport,
-        dport,
-        number(action.seq or "next", mine, other),
-        number(action.ack or "next", other, mine),
+    """The segment as a frame from `macs[0]` to `macs[1]`, in the place of one in `direction`."""
+    data = bytearray(template)
+    layout = layout_of(data)
+    width = len(addresses[0])
+    data[0:12] = macs[1] + macs[0]
+    at = IP_AT + (12 if layout.version == 4 else 8)
+    data[at : at + 2 * width] = addresses[0] + addresses[1]
+    data[layout.tcp_at : layout.tcp_at + 4] = direction.key[-4:]
+    spec = _with_defaults(action.fields, direction)
+    put_fields(data, layout, spec)
+    flags = flags_value(spec.flags or ".")
+    LONG.pack_into(data, layout.tcp_at + 4, seq_number(action.seq or "next", direction))
+    if action.ack is not None or flags & ACK:
+        LONG.pack_into(data, layout.tcp_at + 8, ack_number(action.ack or "rcv_nxt", direction))
+    fix_ip_checksum(data, layout)
+    fix_tcp_checksum(data, layout)
+    put_fields(data, layout, SegmentSpec(cksum=spec.cksum, ip_cksum=spec.ip_cksum))
+    return bytes(data)
+
+
+def layout_of(data: bytes | bytearray) -> Layout:
+    """Of a template: no IP options, no extension headers."""
+    version = data[IP_AT] >> 4
+    tcp_at = IP_AT + (20 if version == 4 else 40)
+    return Layout(version, tcp_at, tcp_at + (data[tcp_at + OFFSET_RESERVED] >> 4) * 4, len(data))
+
+
+def _with_defaults(spec: SegmentSpec, direction: Direction) -> SegmentSpec:
+    """Left out: as the genuine sender last had it, so that only what is given looks forged."""
+    last, spec = direction.last, replace(spec, flags=spec.flags or ".")
+    if not last:
+        return replace(spec, ttl=DEFAULT_TTL if spec.ttl is None else spec.ttl)
+    if len(direction.src) == 4:
+        ttl, tos, df = last[IP_AT + 8], last[IP_AT + 1], bool(last[IP_AT + 6] & 0x40)
+    else:
+        ttl, tos, df = last[IP_AT + 7], int.from_bytes(last[IP_AT : IP_AT + 2], "big") >> 4 & 0xFF, False
+    return replace(
+        spec,
+        ttl=ttl if spec.ttl is None else spec.ttl,
+        # Not its ECN bits: they are of that packet, not of the sender.
+        tos=tos & 0xFC if spec.tos is None else spec.tos,
+        df=df if spec.df is None else spec.df,
+        win=direction.win if spec.win is None else spec.win,
     )
-    struct.pack_into("!HHII", frame, seen.tcp, *numbers)
-    struct.pack_into("!H", frame, seen.tcp + 14, mine.win)
-    given = action.fields.given()
-    defaults = SegmentSpec(ttl=mine.ttl, tos=mine.tos)
-    plain = change(bytes(frame), defaults, (), fix=False)
-    wanted = {
-        k: v for k, v in given.items() if k not in ("flags", "mss", "wscale", "sack_ok", "tsval", "tsecr")
-    }
-    plain = change(plain, SegmentSpec(**{k: v for k, v in wanted.items() if "cksum" not in k}), (), fix=False)  # type: ignore[arg-type]
-    aimed = seen_again(plain, src, dst, seen)
-    fixed = fix_checksums(plain, aimed) if action.fix else plain
-    return set_checksums(fixed, aimed, given)
 
 
-def seen_again(frame: bytes, src: bytes, dst: bytes, template: Seen) -> Seen:
-    """The template's offsets with the real addresses: the frame itself may be malformed on purpose."""
-    t = template
-    return Seen(frame, t.version, t.ip, t.tcp, t.payload, t.end, src, dst, 0, 0, 0, 0, 0, 0)
+# --- sequence and acknowledgment numbers
 
 
-def ends_of(mine: Direction, other: Direction) -> tuple[bytes, int, bytes, int]:
-    """Addresses and ports, from whichever side has been seen."""
-    if mine.template is not None:
-        t = mine.template
-        return t.src, t.sport, t.dst, t.dport
-    assert other.template is not None
-    t = other.template
-    return t.dst, t.dport, t.src, t.sport
+def seq_number(words: str, direction: Direction) -> int:
+    """`next` is what the sender would send next, `rcv_nxt` what its receiver expects (its last ACK).
 
-
-def number(text: str, mine: Direction, other: Direction) -> int:
-    """A sequence number for `mine`: next, rcv_nxt, in_window, out_of_window, each with +n or -n, or a number.
-
-    rcv_nxt is what the other side expects (its last ACK); in_window lies in the middle of its window.
+    `in_window` is inside the receiver's window but not at its beginning, so that a reset there
+    provokes a challenge ACK (RFC 5961 3.2); `out_of_window` is far beyond its end.
     """
-    if text.isdigit():
-        return int(text) % (1 << 32)
-    for sign in "+-":
-        if sign in text:
-            word, apart = text.split(sign)
-            return seq_add(number(word, mine, other), int(sign + apart))
-    expected = other.rcv_nxt if other.rcv_nxt is not None else mine.snd_nxt or 0
-    window = max(other.window(), 2)
-    words = {
-        "next": mine.snd_nxt if mine.snd_nxt is not None else expected,
-        "rcv_nxt": expected,
-        "in_window": seq_add(expected, max(1, window // 2)),
-        "out_of_window": seq_add(expected, window + 100_000),
-    }
-    return words[text]
+    receiver = direction.reverse
+    assert receiver is not None
+    following = direction.nxt if direction.nxt is not None else _expected_by(receiver, 0)
+    expected = _expected_by(receiver, following)
+    window = receiver.window
+    return _number(
+        words,
+        next=following,
+        rcv_nxt=expected,
+        in_window=expected + max(1, window // 2),
+        out_of_window=expected + window + FAR_OUTSIDE,
+    )
+
+
+def ack_number(words: str, direction: Direction) -> int:
+    """The same words, about the stream that is acknowledged.
+
+    `rcv_nxt` is what the sender has acknowledged last, `next` everything its receiver has sent;
+    `in_window` between the two where anything is, `out_of_window` what was never sent.
+    """
+    receiver = direction.reverse
+    assert receiver is not None
+    sent = receiver.nxt if receiver.nxt is not None else 0
+    acked = direction.ack if direction.ack is not None else sent
+    return _number(
+        words,
+        next=sent,
+        rcv_nxt=acked,
+        in_window=acked + ((sent - acked) & SEQ_MASK) // 2,
+        out_of_window=sent + FAR_OUTSIDE,
+    )
+
+
+def _expected_by(receiver: Direction, default: int) -> int:
+    return receiver.ack if receiver.ack is not None else default
+
+
+def _number(words: str, **meanings: int) -> int:
+    """A number as it is, or a word and what is added to it; modulo 2**32."""
+    found = WORDS.fullmatch(words)
+    if found is None:
+        return int(words) & SEQ_MASK
+    return (meanings[found[1]] + int(found[2] or 0)) & SEQ_MASK

@@ -1,283 +1,453 @@
-"""when -> do, in virtual time: for every frame that reaches the middlebox, what is to be sent, and when.
+"""Decides what becomes of each frame of one link. Pure: frames and times in, frames out.
 
-The engine has no clock, no socket and no chance of its own. `frame` and `due` return what to send;
-`next_deadline` says when it next cares. Everything is entered in the ledger. Entries hold crc32
-digests of whole frames, so that captures can be held against it.
+The caller gives every frame that a port received to `frame`, sends what comes back, asks
+`next_deadline` when it next has to look, and sends what `due` gives then. Time is any clock that
+does not go back, in nanoseconds.
+
+Faults are asked in order about the frame as it came in, and those that mean it act one after the
+other on what is to go out. Once one has dropped it, nothing is left for the next, which does not
+fire. Most frames are named by no fault; `frame` is written for them, and reads accordingly: a plain
+segment of a flow where nothing is armed any more only moves that flow's numbers on.
 """
 
 from __future__ import annotations
 
-import heapq
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from random import Random
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
 
-from tcpharness.fault.craft import aim
-from tcpharness.fault.edit import change, corrupt
-from tcpharness.fault.flow import Direction, Flow, Place, advance, place
-from tcpharness.fault.frame import Seen, see
-from tcpharness.fault.ledger import Entry, Fate
-from tcpharness.fault.match import Moment, means, questions_of
-from tcpharness.packet.segment import ACK, SYN
-from tcpharness.scenario.model import Action, Fault
+from tcpharness.fault.act import Work, act
+from tcpharness.fault.facts import FlowFacts
+from tcpharness.fault.flow import (
+    SEQ_HALF,
+    SEQ_MASK,
+    TCP_LIVE,
+    Direction,
+    Flow,
+    advance,
+    reverse_key,
+    starts_anew,
+)
+from tcpharness.fault.ledger import Entry, Ledger, Note
+from tcpharness.fault.rule import Rule, Seen, make_rules
+from tcpharness.packet.segment import ACK, FIN, RST, SYN
+from tcpharness.scenario.model import Fault
 
-HEAD = 96  # bytes of a frame kept in the ledger
-HOLD_NS = 1_000_000_000  # a held frame goes on after this at the latest
+HOLD_NS = 1_000_000_000  # a held frame goes on after this, whatever has passed
+MARKER = b"\x88\xb5"  # ethertype of the end marker, for local experiments (IEEE 802)
 
+PLAIN_IPV4 = b"\x08\x00\x45"  # ethertype, version 4, no IP options
+IPV6_TYPE = b"\x86\xdd"
+TCP = 6
+FRAGMENTED = 0x3FFF  # more fragments, or an offset
+# From the IP header's start + 2: total length, fragment word, protocol; from TCP: seq, words, flags.
+IPV4_TCP = Struct("!HxxHxB14xI4xBB")
+IPV6_TCP = Struct("!H38xI4xBB")  # from the payload length
+IPV4_TCP_AT, IPV6_TCP_AT = 34, 54
+SHORTEST_IPV4, SHORTEST_IPV6 = 54, 74
+HANDSHAKE_OR_END = FIN | SYN | RST
 
-@dataclass(frozen=True, slots=True, order=True)
-class Send:
-    """One frame to one host's port."""
-
-    at_ns: int
-    order: int
-    host: str = field(compare=False)
-    data: bytes = field(compare=False)
-
-
-@dataclass(slots=True)
-class Held:
-    """A frame that waits for later ones of its direction."""
-
-    left: int
-    until_ns: int
-    host: str
-    data: bytes
+Send = tuple[int, bytes]  # port, frame
+NOTHING: tuple[Send, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Fired:
-    """A fault was done to a frame; `kills` names endpoints and signals."""
+class Port:
+    """One host of the link, as the middlebox sees it."""
+
+    host: str
+    mac: bytes
+    address: bytes  # packed: what it says when a crafted segment pretends to come from it
+
+
+class Fired(NamedTuple):
+    """A fault has fired, on the frame that the ledger has under `number`."""
 
     fault: str
-    kills: tuple[tuple[str, str], ...] = ()
+    kills: tuple[tuple[str, str], ...]  # (endpoint, signal)
+    number: int
+    digest: int
 
 
 @dataclass(slots=True)
-class Outgoing:
-    """What becomes of one frame, action by action."""
-
-    data: bytes
-    copies: int = 1
-    delay_ns: int = 0
-    held: int = 0
-    fate: Fate = "forward"
-    before: list[tuple[str, bytes]] = field(default_factory=list)  # injected: (host, frame)
+class _Held:
+    direction: Direction
+    left: int  # later segments that have to pass
+    deadline_ns: int
+    sends: list[Send]
+    extra_ns: int
 
 
+@dataclass(slots=True)
 class Engine:
-    """The decisions of one middlebox."""
+    """One link. `templates` has the crafted segment of each injecting action: (fault's name, place in `do`).
 
-    def __init__(
-        self,
-        faults: Sequence[Fault],
-        *,
-        macs: Mapping[str, bytes],  # host -> the MAC address of its interface on this link
-        delay_ns: int = 0,
-        templates: Mapping[tuple[str, int], bytes] | None = None,  # (fault, index of the action) -> frame
-        flow_names: Mapping[tuple[bytes, int], str]
-        | None = None,  # (client's address, server's port) -> endpoint
-    ) -> None:
-        self.entries: list[Entry] = []
-        self.fired: dict[str, int] = {fault.name: 0 for fault in faults}
-        self.events: list[Fired] = []  # taken by the caller
-        self._faults = [(fault, questions_of(fault)) for fault in faults]
-        self._macs = dict(macs)
-        self._delay_ns = delay_ns
-        self._templates = templates or {}
-        self._flow_names = flow_names or {}
-        self._flows: dict[tuple[bytes, int, bytes, int], Flow] = {}
-        self._later: list[Send] = []
-        self._held: dict[tuple[int, str], list[Held]] = {}  # (flow, sender) -> frames
-        self._start_ns: int | None = None
-        self._order = 0
+    Raises KeyError for a flow without facts or an injecting action without a template.
+    """
 
-    # --- asked and told by the loop
+    faults: Sequence[Fault]
+    ports: Sequence[Port]
+    delay_ns: int = 0
+    flows: Mapping[str, FlowFacts] = field(default_factory=dict)
+    templates: Mapping[tuple[str, int], Mapping[int, bytes]] = field(default_factory=dict)  # by IP version
+    rng: Random = field(default_factory=lambda: Random(0))  # of link impairments, when there are any
+    epoch_ns: int = 0  # CLOCK_REALTIME when the caller's clock was 0
+    ledger: Ledger = field(default_factory=Ledger)
+    fired: dict[str, int] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    _told: list[Fired] = field(default_factory=list)
+    _before: frozenset[str] = frozenset()  # faults that fired before this frame
+    _start_ns: int | None = None
+    _directions: dict[bytes, Direction] = field(default_factory=dict)
+    _switch: dict[bytes, int] = field(default_factory=dict)
+    _queue: list[tuple[int, int, int, bytes]] = field(default_factory=list)  # at, order, port, frame
+    _held: list[_Held] = field(default_factory=list)
+    _order: int = 0
+    _marks: frozenset[int] = frozenset()
+    _only_tcp: bool = True
+    _seen: Seen = field(default_factory=Seen)
+    _stopped: bool = False
 
-    def frame(self, now_ns: int, sender: str, receiver: str, data: bytes) -> list[Send]:
-        """A frame has come from one host for another. What goes out now; the rest is due later."""
-        seen = see(data) if self._faults else None
-        if seen is None:
-            return self._plain(now_ns, sender, receiver, data)
-        if self._start_ns is None:
-            self._start_ns = now_ns
-        flow = self._flow(seen, sender, receiver)
-        mine, other = flow.of(seen)
-        where = place(mine, seen)
-        moment = Moment(
-            seen, flow, mine, other, where, sender, receiver, now_ns - self._start_ns, self.fired,
-            self._flow_names.get((flow.key[0], flow.key[3])),
-        )  # fmt: skip
-        fault = next((f for f, questions in self._faults if means(f, questions, moment)), None)
-        advance(flow, seen, where)
-        waiting = tuple(self._held.get((id(flow), sender), ()))
-        if fault is None:
-            sends = self._plain(now_ns, sender, receiver, data)
-        else:
-            sends = self._do(now_ns, fault, moment)
-        return sends + self._pass_held(now_ns, (id(flow), sender), waiting)
+    def __post_init__(self) -> None:
+        self.hosts = tuple(port.host for port in self.ports)
+        self._switch = {port.mac: number for number, port in enumerate(self.ports)}
+        self.rules = make_rules(self.faults, self.flows)
+        self.fired = {fault.name: 0 for fault in self.faults}
+        self._marks = frozenset(fault.when.data for fault in self.faults if fault.when.data is not None)
+        self._only_tcp = all(rule.wants_tcp for rule in self.rules)
+        for fault in self.faults:
+            for place, action in enumerate(fault.do):
+                if action.do == "inject":
+                    self.templates[fault.name, place]
+
+    # --- what the caller asks and tells
+
+    @property
+    def entries(self) -> list[Entry]:
+        return self.ledger.entries(self.hosts, self.epoch_ns)
+
+    @property
+    def is_idle(self) -> bool:
+        """True when no frame is on its way here."""
+        return not self._queue and not self._held
 
     def next_deadline(self) -> int | None:
-        """When `due` has something to give; None: nothing waits."""
-        moments = [held.until_ns for many in self._held.values() for held in many]
-        if self._later:
-            moments.append(self._later[0].at_ns)
-        return min(moments, default=None)
+        """When `due` will have something to send; None: not before another frame comes."""
+        deadlines = [held.deadline_ns for held in self._held]
+        if self._queue:
+            deadlines.append(self._queue[0][0])
+        return min(deadlines, default=None)
 
     def due(self, now_ns: int) -> list[Send]:
-        """What is to go out by now."""
-        ready = []
-        while self._later and self._later[0].at_ns <= now_ns:
-            ready.append(heapq.heappop(self._later))
-        for key, many in list(self._held.items()):
-            ready += [self._send(now_ns, h.host, h.data) for h in many if h.until_ns <= now_ns]
-            self._held[key] = [h for h in many if h.until_ns > now_ns]
-        return ready
-
-    def idle(self) -> bool:
-        return self.next_deadline() is None
-
-    def release(self, now_ns: int) -> list[Send]:
-        """Everything that still waits, at once."""
-        waiting = [
-            *sorted(self._later),
-            *(self._send(now_ns, h.host, h.data) for many in self._held.values() for h in many),
-        ]
-        self._later.clear()
-        self._held.clear()
-        return waiting
-
-    def consume(self, now_ns: int, sender: str, data: bytes) -> None:
-        """A frame after the end: noted, and gone."""
-        self._enter(now_ns, "consume", None, (sender, zlib.crc32(data)), (), data)
-
-    # --- the parts
-
-    def _send(self, at_ns: int, host: str, data: bytes) -> Send:
-        self._order += 1
-        return Send(at_ns, self._order, host, data)
-
-    def _plain(self, now_ns: int, sender: str, receiver: str, data: bytes) -> list[Send]:
-        digest = zlib.crc32(data)
-        self.entries.append(
-            Entry(len(self.entries) + 1, now_ns, "forward", None, (sender, digest), ((receiver, digest),), data[:HEAD], len(data))
-        )  # fmt: skip
-        return self._put(now_ns, self._delay_ns, receiver, data)
-
-    def _put(self, now_ns: int, delay_ns: int, host: str, data: bytes) -> list[Send]:
-        send = self._send(now_ns + delay_ns, host, data)
-        if delay_ns == 0:
-            return [send]
-        heapq.heappush(self._later, send)
-        return []
-
-    def _flow(self, seen: Seen, sender: str, receiver: str) -> Flow:
-        key = (seen.src, seen.sport, seen.dst, seen.dport)
-        flow = self._flows.get(key) or self._flows.get((seen.dst, seen.dport, seen.src, seen.sport))
-        fresh_syn = seen.flags & (SYN | ACK) == SYN
-        if flow is None or (fresh_syn and flow.state == "closed"):
-            flow = Flow(Direction(sender), Direction(receiver), key)
-            if not fresh_syn:
-                flow.state = "syn_received" if seen.flags & SYN else "established"
-            self._flows[key] = flow
-        return flow
-
-    def _pass_held(self, now_ns: int, key: tuple[int, str], waiting: Sequence[Held]) -> list[Send]:
-        """A later segment of the direction has passed: those that waited have one less to wait for."""
-        if not waiting:
-            return []
-        for held in waiting:
-            held.left -= 1
-        self._held[key] = [held for held in self._held[key] if held.left > 0]
-        return [
-            send
-            for held in waiting
-            if held.left <= 0
-            for send in self._put(now_ns, self._delay_ns, held.host, held.data)
-        ]
-
-    def _do(self, now_ns: int, fault: Fault, moment: Moment) -> list[Send]:
-        out = Outgoing(moment.seen.data)
-        for index, action in enumerate(fault.do):
-            ACTIONS[action.do](self, out, action, moment, (fault.name, index))
-        moment.flow.fired[fault.name] = moment.flow.fired.get(fault.name, 0) + 1
-        self.fired[fault.name] += 1
-        kills = tuple((a.endpoint or "", a.signal) for a in fault.do if a.do == "kill")
-        self.events.append(Fired(fault.name, kills))
-        return self._carry_out(now_ns, fault, moment, out)
-
-    def _carry_out(self, now_ns: int, fault: Fault, moment: Moment, out: Outgoing) -> list[Send]:
+        """What is to be sent by now, in order."""
         sends: list[Send] = []
-        for host, data in out.before:
-            self._enter(now_ns, "inject", fault.name, None, ((host, zlib.crc32(data)),), data)
-            sends += self._put(now_ns, self._delay_ns, host, data)
-        digest = zlib.crc32(out.data)
-        went_out = ((moment.receiver, digest),) * out.copies
-        came_in = (moment.sender, zlib.crc32(moment.seen.data))
-        self._enter(now_ns, out.fate, fault.name, came_in, went_out, moment.seen.data)
-        if out.held and out.copies:
-            held = Held(out.held, now_ns + HOLD_NS, moment.receiver, out.data)
-            self._held.setdefault((id(moment.flow), moment.sender), []).append(held)
-            return sends
-        for _ in range(out.copies):
-            sends += self._put(now_ns, self._delay_ns + out.delay_ns, moment.receiver, out.data)
+        if self._held:
+            sends = self._release([held for held in self._held if held.deadline_ns <= now_ns], now_ns)
+        while self._queue and self._queue[0][0] <= now_ns:
+            _, _, port, frame = heappop(self._queue)
+            sends.append((port, frame))
         return sends
 
-    def _enter(
-        self, now_ns: int, fate: Fate, fault: str | None, came_in: tuple[str, int] | None,
-        went_out: tuple[tuple[str, int], ...], data: bytes,
-    ) -> None:  # fmt: skip
-        self.entries.append(
-            Entry(len(self.entries) + 1, now_ns, fate, fault, came_in, went_out, data[:HEAD], len(data))
-        )  # fmt: skip
+    def let_go(self, now_ns: int) -> list[Send]:
+        """Held frames need not wait any longer: nothing is going to pass them."""
+        return self._release(list(self._held), now_ns) + self.due(now_ns)
 
-    def crafted(self, action: Action, moment: Moment, key: tuple[str, int]) -> tuple[str, bytes]:
-        """An injected segment, and the host it goes to."""
-        sender = action.sender or (moment.sender if action.receiver != moment.sender else moment.receiver)
-        receiver = action.receiver or (moment.receiver if sender == moment.sender else moment.sender)
-        mine, other = (moment.mine, moment.other) if sender == moment.sender else (moment.other, moment.mine)
-        macs = (self._macs[sender], self._macs[receiver])
-        return receiver, aim(self._templates[key], action, mine, other, macs)
+    def flush(self) -> list[Send]:
+        """Everything that is on its way, now: the end."""
+        sends = [(port, frame) for _, _, port, frame in sorted(self._queue)]
+        for held in self._held:
+            held.direction.held = 0
+            sends += held.sends
+        self._queue.clear()
+        self._held.clear()
+        return sends
+
+    def stop(self) -> None:
+        """From here on frames are entered in the ledger as consumed, and go no further."""
+        self._stopped = True
+
+    def reach(self, fault: str) -> None:
+        """A fault on another link has fired, for those here that come after it."""
+        self._before |= {fault}
+
+    @property
+    def has_fired(self) -> bool:
+        return bool(self._told)
+
+    def take_fired(self) -> list[Fired]:
+        """What has fired since this was last asked."""
+        told, self._told = self._told, []
+        return told
+
+    # --- one frame
+
+    def frame(  # noqa: C901  the hot path: no call that can be spared
+        self, now_ns: int, port: int, data: bytes, digest: int | None = None
+    ) -> Sequence[Send]:
+        """What to send now for a frame that came in from `port`. `digest` as in the ledger: of what was sent
+        in its place, when that was not `data`."""
+        if not self.rules or self._stopped:
+            return self._pass(now_ns, port, data, digest)
+        if data[12:15] == PLAIN_IPV4 and len(data) >= SHORTEST_IPV4:
+            length, fragment, proto, seq, words, flags = IPV4_TCP.unpack_from(data, 16)
+            if proto != TCP or fragment & FRAGMENTED:
+                return self._other(now_ns, port, data, digest)
+            tcp_at, key = IPV4_TCP_AT, data[26:38]
+            length -= 20
+        elif data[12:14] == IPV6_TYPE and len(data) >= SHORTEST_IPV6 and data[20] == TCP:
+            length, seq, words, flags = IPV6_TCP.unpack_from(data, 18)
+            tcp_at, key = IPV6_TCP_AT, data[22:58]
+        else:
+            return self._other(now_ns, port, data, digest)
+        header_len = words >> 2 & 0x3C
+        payload_len = length - header_len
+        direction = self._directions.get(key)
+        if direction is None or direction.nxt is None or flags & HANDSHAKE_OR_END or payload_len < 0:
+            return self._turn(now_ns, port, data, digest, tcp_at, length)
+        start = direction.position + ((seq - direction.nxt + SEQ_HALF) & SEQ_MASK) - SEQ_HALF
+        position = direction.position
+        if payload_len and start + payload_len > position:
+            direction.segments += 1
+            if direction.segments in self._marks:
+                direction.marks[direction.segments] = max(start, position)
+            direction.position, direction.nxt = start + payload_len, (seq + payload_len) & SEQ_MASK
+        if flags & ACK:
+            direction.last = data
+        if not direction.busy:
+            return self._pass(now_ns, port, data, digest)
+        if tcp_at + length > len(data) or header_len < 20:
+            return self._other(now_ns, port, data, digest)
+        if direction.flow.state != "established":
+            self._move(direction, flags, data)
+        if not direction.armed and not direction.held:
+            return self._pass(now_ns, port, data, digest)
+        seen = self._see(now_ns, port, data, digest, direction)
+        seen.flags = flags | (words & 1) << 8
+        seen.payload_at, seen.payload_len = tcp_at + header_len, payload_len
+        seen.start = start
+        seen.is_repeated = payload_len > 0 and start < position
+        return self._judge(seen)
+
+    def _pass(self, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
+        """On its way, as it came."""
+        out = self._switch.get(data[:6])
+        if out is None or out == port or digest is not None or self._stopped:
+            return self._pass_oddly(now_ns, port, data, digest)
+        self.ledger.passed(now_ns, port, out, crc32(data), data)
+        if self.delay_ns:
+            return self._later(now_ns + self.delay_ns, out, data)
+        return ((out, data),)
+
+    def _pass_oddly(self, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
+        """To everybody, to nobody, or in another form than it came."""
+        if data[12:14] == MARKER:
+            return NOTHING
+        sends = [] if self._stopped else [(to, data) for to in self._ways(port, data)]
+        came_in = (port, crc32(data) if digest is None else digest)
+        went_out = tuple((to, crc32(frame)) for to, frame in sends)
+        self.ledger.note(now_ns, data, Note("forward" if sends else "consume", (), came_in, went_out))
+        return self._sent(now_ns, sends, 0)
+
+    def _ways(self, port: int, data: bytes) -> list[int]:
+        """The port of its destination, or all others when nobody here has that address."""
+        out = self._switch.get(data[:6])
+        if out is not None:
+            return [out] if out != port else []
+        return [number for number in range(len(self.ports)) if number != port]
+
+    def _later(self, at_ns: int, port: int, data: bytes) -> tuple[Send, ...]:
+        self._order += 1
+        heappush(self._queue, (at_ns, self._order, port, data))
+        return NOTHING
+
+    def _sent(self, now_ns: int, sends: list[Send], extra_ns: int) -> Sequence[Send]:
+        """Through the link's own delay; what is to go at once comes back."""
+        wait_ns = self.delay_ns + extra_ns
+        if not wait_ns:
+            return sends
+        for port, frame in sends:
+            self._later(now_ns + wait_ns, port, frame)
+        return NOTHING
+
+    # --- a frame that may be meant
+
+    def _other(self, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
+        """What is no TCP segment, or none that can be read: a flow of its own, without numbers."""
+        if self._only_tcp or data[12:14] == MARKER:
+            return self._pass(now_ns, port, data, digest)
+        key = _other_key(data)
+        direction = self._directions.get(key) or self._meet(key, 0, port, self._switch.get(data[:6]))
+        return self._judge(self._see(now_ns, port, data, digest, direction))
+
+    def _turn(
+        self, now_ns: int, port: int, data: bytes, digest: int | None, tcp_at: int, length: int
+    ) -> Sequence[Send]:
+        """A segment that begins or ends something, or is the first that is seen of its direction."""
+        seq, _, words, flags, _ = TCP_LIVE.unpack_from(data, tcp_at + 4)
+        header_len = words >> 2 & 0x3C
+        payload_len = length - header_len
+        if payload_len < 0 or header_len < 20 or tcp_at + length > len(data):
+            return self._other(now_ns, port, data, digest)
+        flags |= (words & 1) << 8
+        direction = self._meant(data, tcp_at, port, seq if flags & (SYN | ACK) == SYN else None)
+        if flags & SYN:
+            direction.open(seq, data[tcp_at + 20 : tcp_at + header_len])
+        if direction.nxt is None:
+            direction.nxt = seq
+        position = direction.position
+        start = position + ((seq - direction.nxt + SEQ_HALF) & SEQ_MASK) - SEQ_HALF
+        syn, fin = flags >> 1 & 1, flags & 1
+        end = start + syn + payload_len + fin
+        if end > position and not flags & RST:
+            if payload_len and end - fin > position:
+                self._count_new(direction, max(start + syn, position))
+            direction.position, direction.nxt = end, (seq + end - start) & SEQ_MASK
+        if not direction.last or (flags & ACK and not flags & RST):
+            direction.last = data
+        self._move(direction, flags, data)
+        seen = self._see(now_ns, port, data, digest, direction)
+        seen.flags, seen.payload_at, seen.payload_len = flags, tcp_at + header_len, payload_len
+        seen.start = start + syn
+        seen.is_repeated = end > start and start < position
+        return self._judge(seen)
+
+    def _meant(self, data: bytes, tcp_at: int, port: int, syn: int | None) -> Direction:
+        """The direction of this segment; of a new flow when there is none, or a SYN begins another."""
+        key = data[26:38] if tcp_at == IPV4_TCP_AT else data[22:58]
+        direction, out = self._directions.get(key), self._switch.get(data[:6])
+        if direction is None or (syn is not None and starts_anew(direction, syn)):
+            return self._meet(key, tcp_at, port, out)
+        if direction.port is None:
+            direction.port, direction.out = port, out
+            self._arm(direction)
+        return direction
+
+    def _meet(self, key: bytes, tcp_at: int, port: int, out: int | None) -> Direction:
+        """A new flow; of its other direction only the name is known."""
+        flow = Flow()
+        direction = self._directions[key] = Direction(key, tcp_at, flow, port, out)
+        if tcp_at:
+            back = reverse_key(key)
+            reverse = self._directions[back] = Direction(back, tcp_at, flow, None, None)
+            direction.reverse, reverse.reverse = reverse, direction
+        self._arm(direction)
+        return direction
+
+    def _arm(self, direction: Direction) -> None:
+        spent = direction.flow.fired
+        direction.armed = [
+            rule
+            for rule in self.rules
+            if rule.fits(direction, self.hosts) and not rule.is_spent(spent.get(rule.index, 0))
+        ]
+        direction.settle()
+
+    def _count_new(self, direction: Direction, position: int) -> None:
+        direction.segments += 1
+        if direction.segments in self._marks:
+            direction.marks[direction.segments] = position
+
+    def _move(self, direction: Direction, flags: int, data: bytes) -> None:
+        """The flow's state, after the direction's own numbers."""
+        ack = int.from_bytes(data[direction.tcp_at + 8 : direction.tcp_at + 12], "big")
+        state = direction.flow.state
+        advance(direction, flags, ack)
+        if direction.flow.state != state and direction.reverse is not None:
+            direction.settle()
+            direction.reverse.settle()
+
+    def _see(self, now_ns: int, port: int, data: bytes, digest: int | None, direction: Direction) -> Seen:
+        """The frame under question: one object, over and over."""
+        if self._start_ns is None:
+            self._start_ns = now_ns
+        seen = self._seen
+        seen.now_ns, seen.since_ns = now_ns, now_ns - self._start_ns
+        seen.data, seen.port, seen.direction = data, port, direction
+        seen.digest, seen.fired = digest, self._before
+        seen.flags = seen.payload_at = seen.payload_len = seen.start = 0
+        seen.is_repeated = False
+        seen.decoded = None
+        return seen
+
+    # --- what the faults do
+
+    def _judge(self, seen: Seen) -> Sequence[Send]:
+        direction = seen.direction
+        meant = [rule for rule in tuple(direction.armed) if rule.means(seen)]
+        if not meant and not direction.held:
+            return self._pass(seen.now_ns, seen.port, seen.data, seen.digest)
+        seen.out = self._switch.get(seen.data[:6])
+        ways = self._ways(seen.port, seen.data)
+        work = Work([(out, seen.data) for out in ways])
+        for rule in meant:
+            self._fire(rule, seen, work)
+        return self._carry_out(seen, work)
+
+    def _fire(self, rule: Rule, seen: Seen, work: Work) -> None:
+        if work.is_dropped:
+            return
+        work.faults.append((rule.name, act(rule.fault, seen, work, self.ports, self.templates)))
+        rule.fire(seen.direction)
+        self.fired[rule.name] += 1
+        self._before |= {rule.name}
+
+    def _carry_out(self, seen: Seen, work: Work) -> Sequence[Send]:
+        """Into the ledger and on the way: injected segments first, then the frame, then whom it released."""
+        now_ns, direction = seen.now_ns, seen.direction
+        sends: list[Send] = []
+        for fault, out, frame in work.injected:
+            self.ledger.note(now_ns, frame, Note("inject", (fault,), None, ((out, crc32(frame)),)))
+            sends.append((out, frame))
+        sends = list(self._sent(now_ns, sends, 0))
+        went_out = tuple((out, crc32(frame)) for out, frame in work.sends)
+        digest = crc32(seen.data) if seen.digest is None else seen.digest
+        came_in = (seen.port, digest)
+        fate = work.fate if work.sends or work.is_dropped else "consume"
+        names = tuple(name for name, _ in work.faults)
+        self.ledger.note(now_ns, seen.data, Note(fate, names, came_in, went_out))
+        number = len(self.ledger)
+        self._told += [Fired(name, kills, number, digest) for name, kills in work.faults]
+        if work.hold:
+            deadline_ns = now_ns + HOLD_NS
+            self._held.append(_Held(direction, work.hold, deadline_ns, work.sends, work.extra_ns))
+            direction.held += 1
+            direction.settle()
+            return sends
+        sends += self._sent(now_ns, work.sends, work.extra_ns)
+        if direction.held and work.sends:
+            sends += self._passed(direction, now_ns)
+        return sends
+
+    def _passed(self, direction: Direction, now_ns: int) -> list[Send]:
+        """One more has gone by those that are held; what that lets go at once."""
+        free: list[_Held] = []
+        for held in self._held:
+            if held.direction is direction:
+                held.left -= 1
+                if not held.left:
+                    free.append(held)
+        return self._release(free, now_ns)
+
+    def _release(self, free: list[_Held], now_ns: int) -> list[Send]:
+        """Puts them on the way; those without any delay come back, unless only `due` will ask for them."""
+        sends: list[Send] = []
+        for held in free:
+            self._held.remove(held)
+            held.direction.held -= 1
+            held.direction.settle()
+            sends += self._sent(now_ns, held.sends, held.extra_ns)
+        return sends
 
 
-Do = Callable[[Engine, Outgoing, Action, Moment, tuple[str, int]], None]
-
-
-def do_drop(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.copies, out.fate = 0, "drop"
-
-
-def do_delay(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.delay_ns, out.fate = out.delay_ns + action.delay_ns, "delay"
-
-
-def do_duplicate(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.copies, out.fate = out.copies + action.copies, "duplicate"
-
-
-def do_hold(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.held, out.fate = action.segments, "hold"
-
-
-def do_corrupt(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.data = corrupt(out.data, action.what or "tcp", action.byte or 1, action.bit, action.fix)
-    out.fate = "alter"
-
-
-def do_set(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.data = change(out.data, action.fields, action.strip, action.fix)
-    out.fate = "alter"
-
-
-def do_inject(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    out.before.append(engine.crafted(action, moment, key))
-
-
-def do_nothing(engine: Engine, out: Outgoing, action: Action, moment: Moment, key: tuple[str, int]) -> None:
-    """`kill` is for the lab; the event carries it."""
-
-
-ACTIONS: dict[str, Do] = {
-    "drop": do_drop, "delay": do_delay, "duplicate": do_duplicate, "hold": do_hold, "corrupt": do_corrupt,
-    "set": do_set, "inject": do_inject, "kill": do_nothing,
-}  # fmt: skip
+def _other_key(data: bytes) -> bytes:
+    """Ethertype, protocol and addresses; of a length that no TCP flow's key has."""
+    if data[12:14] == b"\x08\x00" and len(data) >= 34:
+        return data[12:14] + data[23:24] + data[26:34]
+    if data[12:14] == IPV6_TYPE and len(data) >= SHORTEST_IPV6 - 20:
+        return data[12:14] + data[20:21] + data[22:54]
+    return data[:14]

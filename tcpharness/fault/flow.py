@@ -1,134 +1,176 @@
-"""What the middlebox knows of each connection: positions in both streams, windows, how far it has come.
+"""What the middlebox knows of each flow: as much as faults need, from the frames as their senders sent them.
 
-Stream positions count payload bytes from 0 and don't wrap; sequence numbers do (RFC 9293 3.4).
+A flow is two directions, keyed by the bytes that addresses and ports are in the frame itself
+(contiguous in both families), so that finding a direction is one slice and one lookup.
+
+Positions are those of the byte stream, from 0, unwrapped (RFC 9293 3.4 does not bound a stream).
+The SYN is at -1, the FIN after the last byte. What happens to a frame here does not matter: a
+segment that a fault drops has been sent all the same.
+
+The state is the one that the frame itself brings about: a SYN is `syn_sent`, its SYN-ACK
+`syn_received`, the ACK of that `established`, the first FIN `closing`, the ACK of the second one
+and any RST `closed`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING
 
-from tcpharness.fault.frame import Seen, option
-from tcpharness.packet.segment import ACK, FIN, RST, SYN, seq_add, seq_diff, seq_lt
+from tcpharness.packet.segment import ACK, FIN, FLAGS, OPTIONS, RST, SYN, decode_options, read_options
 from tcpharness.scenario.model import State
 
+if TYPE_CHECKING:
+    from tcpharness.fault.rule import Rule
 
-@dataclass(slots=True)
-class Direction:
-    """One side's sending, as seen in the middle."""
+SEQ_MASK = 0xFFFFFFFF
+SEQ_HALF = 0x80000000
 
-    host: str  # whose interface its frames come from
-    base: int | None = None  # sequence number of the first payload byte
-    position: int = 0  # stream position behind the highest payload byte seen
-    snd_nxt: int | None = None  # behind the highest sequence number seen, SYN and FIN counted
-    rcv_nxt: int | None = None  # the last acknowledgement number sent
-    win: int = 0
-    wscale: int = 0
-    ttl: int = 64
-    tos: int = 0
-    tsval: int | None = None
-    segments: int = 0  # with new payload
-    starts: dict[int, int] = field(default_factory=dict)  # number of a new segment -> its stream position
-    template: Seen | None = None  # the last segment seen: addresses, ports, MACs
-    fin_seen: bool = False
-
-    def window(self) -> int:
-        return self.win << self.wscale
+# seq, ack, offset and reserved, flags, window
+TCP_LIVE = Struct("!IIBBH")
+ENDED = ("closed", "closing")
 
 
-@dataclass(slots=True)
 class Flow:
-    """A connection; `client` sent the first frame seen."""
+    """What both directions share."""
 
-    client: Direction
-    server: Direction
-    key: tuple[bytes, int, bytes, int]
-    state: State = "syn_sent"
-    counts: dict[tuple[str, str], int] = field(
-        default_factory=dict
-    )  # (fault, host) -> frames that matched but for nth
-    fired: dict[str, int] = field(default_factory=dict)  # fault -> times
+    __slots__ = ("fired", "opener", "state")
 
-    def of(self, seen: Seen) -> tuple[Direction, Direction]:
-        """The sender's direction, and the other."""
-        forward = (seen.src, seen.sport) == self.key[:2]
-        return (self.client, self.server) if forward else (self.server, self.client)
+    def __init__(self) -> None:
+        self.state: State = "established"  # of a flow whose handshake was not seen
+        self.opener: Direction | None = None  # the direction of the first SYN
+        self.fired: dict[int, int] = {}  # rule's index -> how often
 
 
-@dataclass(slots=True)
-class Place:
-    """Where a segment's payload lies in its stream, and whether it is new."""
+class Direction:
+    """One direction of a flow, or of what is no TCP: then there is no reverse, and nothing is tracked."""
 
-    start: int  # stream position of its first payload byte
-    number: int | None  # it is the nth segment with new payload
-    again: bool  # some of its bytes (or its SYN or FIN) were seen before
+    __slots__ = (
+        "acked_fin", "armed", "busy", "fin_seq", "flow", "held", "isn", "key", "last", "marks", "mss", "nxt",
+        "out", "port", "position", "reverse", "sack_ok", "seen", "segments", "tcp_at", "timestamps", "wscale",
+    )  # fmt: skip
+
+    def __init__(self, key: bytes, tcp_at: int, flow: Flow, port: int | None, out: int | None) -> None:
+        self.key = key
+        self.flow = flow
+        self.tcp_at = tcp_at  # in the frames of this direction
+        self.port = port  # that its frames come in from
+        self.out = out  # and go out to; None: not known
+        self.reverse: Direction | None = None
+        self.armed: list[Rule] = []  # may still fire
+        self.held = 0  # frames that wait for later ones to pass
+        self.busy = True  # every frame is looked at; False: only the numbers below are kept
+        self.isn: int | None = None
+        self.nxt: int | None = None  # SND.NXT as on the wire; None: nothing was sent yet
+        self.position = 0  # of `nxt` in the stream
+        self.segments = 0  # that carried new payload
+        self.marks: dict[int, int] = {}  # n -> where the nth of them begins to be new
+        self.seen: dict[int, int] = {}  # rule's index -> frames that satisfied all but `nth`
+        self.last = b""  # the last frame with an ACK (or the SYN): the rest is read off it when it is needed
+        self.fin_seq: int | None = None  # after the FIN
+        self.acked_fin = False  # the other side's FIN has been acknowledged
+        self.mss: int | None = None
+        self.wscale: int | None = None
+        self.sack_ok = False
+        self.timestamps = False
+
+    @property
+    def src(self) -> bytes:
+        return self.key[: (len(self.key) - 4) // 2]
+
+    @property
+    def dst(self) -> bytes:
+        return self.key[(len(self.key) - 4) // 2 : -4]
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        return int.from_bytes(self.key[-4:-2], "big"), int.from_bytes(self.key[-2:], "big")
+
+    @property
+    def is_tcp(self) -> bool:
+        return self.tcp_at > 0
+
+    # --- live numbers, read off the last frame
+
+    @property
+    def ack(self) -> int | None:
+        """The last acknowledgment sent: RCV.NXT of this direction's sender."""
+        if not self.last or not self.last[self.tcp_at + FLAGS] & ACK:
+            return None
+        return int(TCP_LIVE.unpack_from(self.last, self.tcp_at + 4)[1])
+
+    @property
+    def win(self) -> int:
+        """The last window field sent, not scaled."""
+        return int(TCP_LIVE.unpack_from(self.last, self.tcp_at + 4)[4]) if self.last else 0
+
+    @property
+    def window(self) -> int:
+        """The last window in bytes (RFC 7323 2.3: scaled only when both sides have offered it)."""
+        both = self.wscale is not None and self.reverse is not None and self.reverse.wscale is not None
+        scales = both and not self.last[self.tcp_at + FLAGS] & SYN if self.last else False
+        return self.win << min(self.wscale or 0, 14) if scales else self.win
+
+    @property
+    def tsval(self) -> int | None:
+        """The last timestamp sent."""
+        end = self.tcp_at + (self.last[self.tcp_at + 12] >> 4) * 4 if self.last else 0
+        return decode_options(read_options(self.last[self.tcp_at + OPTIONS : end])[0]).tsval if end else None
+
+    # --- what is told
+
+    def disarm(self, rule: Rule) -> None:
+        """This rule will not fire here again."""
+        if rule in self.armed:
+            self.armed.remove(rule)
+        self.settle()
+
+    def settle(self) -> None:
+        """Nothing to watch for: the next plain segment takes the short way."""
+        self.busy = bool(self.armed or self.held) or self.flow.state != "established"
+
+    def open(self, seq: int, options: bytes) -> None:
+        """The sender's first SYN: its numbers and what it offers. A later one changes nothing here."""
+        if self.isn is not None:
+            return
+        offered = decode_options(read_options(options)[0])
+        self.mss, self.wscale, self.sack_ok = offered.mss, offered.wscale, offered.sack_ok
+        self.timestamps = offered.tsval is not None
+        self.isn, self.nxt, self.position = seq, seq, -1
 
 
-def place(direction: Direction, seen: Seen) -> Place:
-    """Asks only; `advance` tells."""
-    if direction.base is None or seen.flags & SYN:
-        again = (
-            direction.snd_nxt is not None
-            and bool(seen.flags & SYN)
-            and direction.base == seq_add(seen.seq, 1)
-        )
-        return Place(0, 1 if seen.payload_len else None, again)
-    start = direction.position + seq_diff(seen.seq, seq_add(direction.base, direction.position))
-    new = seen.payload_len > 0 and start + seen.payload_len > direction.position
-    counted = seen.payload_len > 0 or bool(seen.flags & FIN)
-    assert direction.snd_nxt is not None
-    again = counted and seq_lt(seen.seq, direction.snd_nxt)
-    return Place(start, direction.segments + 1 if new else None, again)
+def reverse_key(key: bytes) -> bytes:
+    """Addresses swapped, ports swapped."""
+    half = (len(key) - 4) // 2
+    return key[half : 2 * half] + key[:half] + key[-2:] + key[-4:-2]
 
 
-def advance(flow: Flow, seen: Seen, where: Place) -> None:
-    """The segment has passed: positions, windows and the state move on."""
-    mine, other = flow.of(seen)
-    mine.template = seen
-    mine.ttl = seen.data[seen.ip + 8] if seen.version == 4 else seen.data[seen.ip + 7]
-    mine.tos = (
-        seen.data[seen.ip + 1]
-        if seen.version == 4
-        else (seen.data[seen.ip] & 15) << 4 | seen.data[seen.ip + 1] >> 4
+def starts_anew(direction: Direction, seq: int) -> bool:
+    """A SYN with this number is another connection between the same ports (RFC 9293 3.6.1)."""
+    if direction.isn == seq:
+        return False
+    return direction.flow.state != "established" and (
+        direction.isn is not None or direction.flow.state in ENDED
     )
-    if mine.base is None:
-        mine.base = seq_add(seen.seq, 1 if seen.flags & SYN else 0)
-    if where.number is not None:
-        mine.segments = where.number
-        mine.starts[where.number] = max(where.start, mine.position)
-        mine.position = max(mine.position, where.start + seen.payload_len)
-    end = seq_add(seen.seq, seen.payload_len + bool(seen.flags & SYN) + bool(seen.flags & FIN))
-    if not seen.flags & RST and (mine.snd_nxt is None or seq_lt(mine.snd_nxt, end)):
-        mine.snd_nxt = end
-    if seen.flags & ACK:
-        mine.rcv_nxt = seen.ack
-        if not seen.flags & (SYN | RST):
-            mine.win = seen.win
-    if seen.flags & SYN:
-        take_syn(mine, seen)
-    flow.state = next_state(flow, mine, other, seen)
 
 
-def take_syn(mine: Direction, seen: Seen) -> None:
-    scale = option(seen.options, 3)
-    mine.wscale = min(scale[0], 14) if scale else 0  # RFC 7323 2.3: more than 14 counts as 14
-    mine.win = seen.win >> mine.wscale  # windows of SYNs are not scaled (RFC 7323 2.2)
-
-
-def next_state(flow: Flow, mine: Direction, other: Direction, seen: Seen) -> State:
-    """Coarse, and on nobody's side; who opened is told by the flow."""
-    if seen.flags & RST:
-        return "closed"
-    if seen.flags & FIN:
-        mine.fin_seen = True
-    if mine.fin_seen or other.fin_seen:
-        done = mine.fin_seen and other.fin_seen and not seen.flags & FIN and not seen.payload_len
-        return (
-            "closed"
-            if done and seen.ack == other.snd_nxt
-            else "closing"
-            if flow.state != "closed"
-            else "closed"
-        )
-    if seen.flags & SYN:
-        return "syn_received" if seen.flags & ACK else "syn_sent" if flow.state == "syn_sent" else flow.state
-    return "established" if flow.state in ("syn_sent", "syn_received", "established") else flow.state
+def advance(direction: Direction, flags: int, ack: int) -> None:
+    """The flow's state, after the numbers of its direction. What the table lacks changes nothing."""
+    flow, reverse = direction.flow, direction.reverse
+    assert reverse is not None
+    if flags & RST:
+        flow.state = "closed"
+    elif flags & SYN:
+        if not flags & ACK and flow.opener is None:
+            flow.opener, flow.state = direction, "syn_sent"
+        elif flow.state == "syn_sent" and flow.opener is not direction:
+            flow.state = "syn_received"  # a SYN-ACK, or the second SYN of a simultaneous open
+    elif flow.state == "syn_received" and flags & ACK and reverse.isn not in (None, ack):
+        flow.state = "established"
+    if flags & FIN and flow.state != "closed":
+        flow.state = "closing"
+        direction.fin_seq = direction.nxt
+    if flow.state == "closing" and flags & ACK:
+        direction.acked_fin = direction.acked_fin or ack == reverse.fin_seq
+        if direction.acked_fin and reverse.acked_fin:
+            flow.state = "closed"

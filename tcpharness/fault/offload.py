@@ -1,58 +1,73 @@
-"""What a wire would carry, from what a host with offload on hands to its device.
+"""What a host with offloads on sends, as the frames that a wire would carry.
 
-A packet socket with PACKET_VNET_HDR gives each frame a virtio_net_hdr (linux/virtio_net.h): whether
-the checksum is still to be completed, and into which segments the frame is still to be cut.
+Such a host leaves checksums, and the cutting of large segments, to its device. Between namespaces
+no device does it: the receiver gets one huge frame and is told not to mind. A fault has to see
+single segments, and what it alters needs a real checksum.
+
+PACKET_VNET_HDR puts a struct virtio_net_hdr (virtio 1.2 section 5.1.6) before each frame.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from struct import Struct
 
-from tcpharness.fault.edit import fix_checksums
-from tcpharness.fault.frame import see
-from tcpharness.packet.segment import FIN, PSH, seq_add
+from tcpharness.fault.alter import IP_AT, SHORT, Layout, fix_ip_checksum, fix_tcp_checksum
+from tcpharness.packet.checksum import fold, ones_complement_sum
+from tcpharness.packet.segment import FLAGS, OFFSET_RESERVED, OPTIONS
 
-VNET = struct.Struct("=BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
+# flags, gso_type, hdr_len, gso_size, csum_start, csum_offset; in the machine's own byte order
+VNET = Struct("=BBHHHH")
 NEEDS_CSUM = 1
-CWR = 0x80
+GSO_TCP = (1, 4)  # VIRTIO_NET_HDR_GSO_TCPV4, _TCPV6
+GSO_ECN = 0x80
+FIN_PSH, CWR = 0x09, 0x80
 
 
-def wire_frames(data: bytes) -> Iterator[bytes]:
-    """The frame behind the header, its checksums complete, cut into segments where that was left to do."""
-    flags, gso_type, _, gso_size, _, _ = VNET.unpack_from(data)
-    frame = data[VNET.size :]
-    if not gso_type and not flags & NEEDS_CSUM:
+def wire_frames(received: bytes) -> list[bytes]:
+    """The frames that `received`, a header and what follows it, would be on a wire. Usually one."""
+    flags, gso, _, size, start, offset = VNET.unpack_from(received)
+    frame = received[VNET.size :]
+    if gso & ~GSO_ECN in GSO_TCP and size:
+        return list(_cut(frame, start, size))
+    return [_with_checksum(frame, start, start + offset) if flags & NEEDS_CSUM else frame]
+
+
+def _with_checksum(frame: bytes, start: int, at: int) -> bytes:
+    """The field holds the pseudo-header's sum, so that it is enough to sum from `start` on."""
+    if at + 2 > len(frame):
+        return frame
+    value = 0xFFFF - fold(ones_complement_sum(frame[start:]))
+    # RFC 768: a UDP checksum that comes out as zero is sent as its other zero. For TCP both are right.
+    return frame[:at] + SHORT.pack(value or 0xFFFF) + frame[at + 2 :]
+
+
+def _cut(frame: bytes, tcp_at: int, size: int) -> Iterator[bytes]:
+    """Segments of `size` payload bytes: FIN and PSH on the last, CWR on the first, IP ids counted up."""
+    version = frame[IP_AT] >> 4
+    payload_at = tcp_at + (frame[tcp_at + OFFSET_RESERVED] >> 4) * 4
+    if payload_at < tcp_at + OPTIONS:
         yield frame
         return
-    seen = see(frame)
-    if seen is None:
-        yield frame
-    elif not gso_type or seen.payload_len <= gso_size:
-        yield fix_checksums(frame, seen)
+    seq = int.from_bytes(frame[tcp_at + 4 : tcp_at + 8], "big")
+    for number, at in enumerate(range(payload_at, len(frame), size)):
+        data = bytearray(frame[:payload_at] + frame[at : at + size])
+        layout = Layout(version, tcp_at, payload_at, len(data))
+        data[tcp_at + 4 : tcp_at + 8] = ((seq + at - payload_at) & 0xFFFFFFFF).to_bytes(4, "big")
+        if at + size < len(frame):
+            data[tcp_at + FLAGS] &= ~FIN_PSH
+        if number:
+            data[tcp_at + FLAGS] &= ~CWR & 0xFF
+        _size(data, layout, number)
+        fix_ip_checksum(data, layout)
+        fix_tcp_checksum(data, layout)
+        yield bytes(data)
+
+
+def _size(data: bytearray, layout: Layout, number: int) -> None:
+    if layout.version == 4:
+        SHORT.pack_into(data, IP_AT + 2, len(data) - IP_AT)
+        ident = SHORT.unpack_from(data, IP_AT + 4)[0]
+        SHORT.pack_into(data, IP_AT + 4, (ident + number) & 0xFFFF)
     else:
-        yield from cut(frame, gso_size)
-
-
-def cut(frame: bytes, size: int) -> Iterator[bytes]:
-    """Segments of `size` payload bytes: numbers, lengths, IP ids and checksums as a device makes them."""
-    seen = see(frame)
-    assert seen is not None
-    body = seen.body
-    for index, start in enumerate(range(0, len(body), size)):
-        part = body[start : start + size]
-        piece = bytearray(frame[: seen.payload] + part)
-        struct.pack_into("!I", piece, seen.tcp + 4, seq_add(seen.seq, start))
-        if seen.version == 4:
-            struct.pack_into("!H", piece, seen.ip + 2, len(piece) - seen.ip)
-            first_id = int.from_bytes(frame[seen.ip + 4 : seen.ip + 6], "big")
-            struct.pack_into("!H", piece, seen.ip + 4, (first_id + index) & 0xFFFF)
-        else:
-            struct.pack_into("!H", piece, seen.ip + 4, len(piece) - seen.tcp)
-        if start + size < len(body):
-            piece[seen.tcp + 13] &= 0xFF & ~(FIN | PSH)
-        if index:
-            piece[seen.tcp + 13] &= 0xFF & ~CWR
-        segment = see(bytes(piece))
-        assert segment is not None
-        yield fix_checksums(bytes(piece), segment)
+        SHORT.pack_into(data, IP_AT + 4, len(data) - IP_AT - 40)

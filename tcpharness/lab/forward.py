@@ -1,39 +1,43 @@
 """The middlebox's own process: frames in, the engine's decisions out. No asyncio, one thread, one loop.
 
-A stall here would forge retransmission timeouts, so the process does nothing else, and asks for a
-real-time priority where it may.
+A stall here would forge retransmission timeouts, so the process does nothing else, asks for a
+real-time priority, collects no garbage, and drains its ports batch by batch.
+
+It talks to middlebox.py over a socket, in JSON lines:
+
+    {"do": "idle"}      answered when no frame is on its way here any more; held ones are let go
+    {"do": "stop"}      everything that is on its way goes; what still comes is noted and consumed
+    {"do": "finish"}    the ledger is written to its descriptor, and the process ends
+    {"do": "reach", "fault": ...}    a fault of another link has fired
+
+and says {"did": ...} of each, besides "ready", and "fired" the first time that each fault fires and
+whenever a process is to be killed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
+import gc
 import json
 import os
 import pickle
 import select
 import socket
-import struct
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
 from typing import Any
 
-from tcpharness.fault.engine import Engine, Send
-from tcpharness.fault.offload import wire_frames
+from tcpharness.fault.engine import Engine, Fired, Port, Send
+from tcpharness.fault.facts import FlowFacts
+from tcpharness.fault.ledger import digest_of
+from tcpharness.fault.offload import VNET, wire_frames
+from tcpharness.lab.packet_port import BATCH, PacketPort, interface_drops
+from tcpharness.lab.timerfd import Timer
 from tcpharness.scenario.model import Fault
 
-# linux/if_packet.h, linux/if_ether.h, asm-generic/socket.h
-SOL_PACKET = 263
-PACKET_STATISTICS, PACKET_VNET_HDR, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING = 6, 15, 20, 23
-ETH_P_ALL = 3
-SO_RCVBUFFORCE = 33
-RECEIVE_BUFFER = 64 << 20
-FRAME_MAX = 70_000
-BATCH = 64
-MARKER = b"\x88\xb5"
-VNET_LEN = 10
-PLAIN = bytes(VNET_LEN)  # a virtio_net_hdr that promises nothing
+READ_LEN = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,172 +45,165 @@ class Order:
     """What a middlebox is to do, as its process is told."""
 
     faults: tuple[Fault, ...]
-    ports: tuple[tuple[str, str, bytes], ...]  # host, port's interface, the host's MAC address
+    ports: tuple[tuple[str, str, bytes, bytes], ...]  # host, port's interface, the host's MAC, its address
+    mtu: int
     delay_ns: int
-    templates: dict[tuple[str, int], bytes]
-    flow_names: dict[tuple[bytes, int], str]
-    offload: bool  # some host leaves checksums and segmentation to the device
-
-
-@dataclass(slots=True)
-class Port:
-    host: str
-    sock: socket.socket
+    flows: Mapping[str, FlowFacts]
+    templates: Mapping[tuple[str, int], Mapping[int, bytes]]
+    offload: bool  # some host leaves checksums and segmentation to its device
+    seed: str
+    ring: bool | None = None  # how frames are received; None: as privileges allow
 
 
 class Forwarder:
-    """The loop."""
+    """The loop. `ports` and the engine's ports are the same, in the same order."""
 
     def __init__(self, order: Order, control: socket.socket, ledger: int) -> None:
-        self.order = order
-        self.control = control
-        self.ledger = ledger
-        macs = {host: mac for host, _, mac in order.ports}
-        self.engine = Engine(
-            order.faults, macs=macs, delay_ns=order.delay_ns, templates=order.templates, flow_names=order.flow_names
-        )  # fmt: skip
-        self.ports = [Port(host, open_port(name, order.offload)) for host, name, _ in order.ports]
-        self.by_host = {port.host: port.sock for port in self.ports}
-        self.by_mac = {mac: host for host, mac in macs.items()}
-        # Monotonic, but on the scale of the captures' clock.
-        self.offset_ns = time.time_ns() - time.monotonic_ns()
-        self.stopped = False
-        self.finished = False
-
-    def now_ns(self) -> int:
-        return time.monotonic_ns() + self.offset_ns
+        self._control = control
+        self._ledger = ledger
+        self._offload = order.offload
+        self._engine = Engine(
+            order.faults,
+            [Port(host, mac, address) for host, _, mac, address in order.ports],
+            delay_ns=order.delay_ns,
+            flows=order.flows,
+            templates=order.templates,
+            rng=Random(order.seed),
+            epoch_ns=time.time_ns() - time.monotonic_ns(),
+        )
+        self._ports = [
+            PacketPort(name, order.mtu, offload=order.offload, ring=order.ring)
+            for _, name, _, _ in order.ports
+        ]
+        self._timer = Timer()
+        self._heard = b""
+        self._told: set[str] = set()
+        self._idle_asked = False
+        self._is_over = False
 
     def run(self) -> None:
-        self.say({"ready": True})
-        sources: list[Any] = [self.control, *(port.sock for port in self.ports)]
-        while not self.finished:
-            deadline = self.engine.next_deadline()
-            timeout = None if deadline is None else max(0.0, (deadline - self.now_ns()) / 1e9)
-            readable = select.select(sources, [], [], timeout)[0]
-            if deadline is not None:
-                self.send(self.engine.due(self.now_ns()))
-            for port in self.ports:
-                if port.sock in readable:
-                    self.receive(port)
-            if self.control in readable:
-                self.obey()
+        """Until it is told to finish, or nobody is there to tell it anything."""
+        poll = select.epoll()
+        for fd in (self._control.fileno(), self._timer.fd, *(port.fd for port in self._ports)):
+            poll.register(fd, select.EPOLLIN)
+        numbers = {port.fd: number for number, port in enumerate(self._ports)}
+        control, engine = self._control.fileno(), self._engine
+        self._say("ready")
+        while not self._is_over:
+            self._timer.set(engine.next_deadline())
+            is_quiet = True
+            for fd, _ in poll.poll():
+                if fd in numbers:
+                    is_quiet = self._receive(numbers[fd]) < BATCH and is_quiet
+                elif fd == control:
+                    self._obey()
+            if not engine.is_idle:
+                self._send(engine.due(time.monotonic_ns()))
+            if self._idle_asked:
+                self._answer_idle(is_quiet)
 
     # --- frames
 
-    def receive(self, port: Port) -> None:
-        """All that waits at a port, up to a batch, so that no port starves another."""
-        for _ in range(BATCH):
-            try:
-                data = port.sock.recv(FRAME_MAX)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENETDOWN:
-                    raise
-                return
-            for frame in wire_frames(data) if self.order.offload else (data,):
-                self.take(port.host, frame)
-        return
+    def _receive(self, number: int) -> int:
+        """One batch from one port; how many there were."""
+        port, ports, decide, now_ns = self._ports[number], self._ports, self._engine.frame, time.monotonic_ns
+        frames = port.receiver.take()
+        if self._offload:
+            for received in frames:
+                self._take_super(number, received)
+        else:
+            for frame in frames:
+                for out, sent in decide(now_ns(), number, frame):
+                    ports[out].send(sent)
+        if self._engine.has_fired:
+            self._tell(self._engine.take_fired())
+        return len(frames)
 
-    def take(self, sender: str, frame: bytes) -> None:
-        if frame[12:14] == MARKER:
-            return
-        now_ns = self.now_ns()
-        if self.stopped:
-            self.engine.consume(now_ns, sender, frame)
-            return
-        receiver = self.by_mac.get(frame[:6])
-        for host in (receiver,) if receiver else [p.host for p in self.ports if p.host != sender]:
-            self.send(self.engine.frame(now_ns, sender, host, frame))
-        if self.engine.events:
-            self.tell_events()
+    def _take_super(self, number: int, received: bytes) -> None:
+        """What a device would have made of it, each in its own right."""
+        frames = wire_frames(received)
+        sent = received[VNET.size :]
+        digest = None if frames == [sent] else digest_of(sent)
+        for frame in frames:
+            self._send(self._engine.frame(time.monotonic_ns(), number, frame, digest))
 
-    def send(self, sends: Sequence[Send]) -> None:
-        for one in sends:
-            self.put(self.by_host[one.host], PLAIN + one.data if self.order.offload else one.data)
+    def _send(self, sends: Iterable[Send]) -> None:
+        for out, frame in sends:
+            self._ports[out].send(frame)
 
-    def put(self, sock: socket.socket, data: bytes) -> None:
-        """Never drops: waits until the device takes it."""
-        while True:
-            try:
-                sock.send(data)
-                return
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
-                    raise
-                select.select([], [sock], [], 0.001)
+    def _drain(self) -> None:
+        for number in range(len(self._ports)):
+            while self._receive(number) == BATCH:
+                pass
 
     # --- the control channel
 
-    def say(self, message: dict[str, Any]) -> None:
-        self.control.sendall(json.dumps(message).encode() + b"\n")
+    def _say(self, did: str, **more: Any) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # then its end is the next thing we read
+            self._control.sendall(json.dumps({"did": did, **more}).encode() + b"\n")
 
-    def tell_events(self) -> None:
-        for event in self.engine.events:
-            self.say({"fired": event.fault, "kills": event.kills})
-        self.engine.events.clear()
+    def _tell(self, many: Iterable[Fired]) -> None:
+        for fired in many:
+            if fired.kills or fired.fault not in self._told:
+                self._told.add(fired.fault)
+                self._say(
+                    "fired", fault=fired.fault, kills=fired.kills, number=fired.number, digest=fired.digest
+                )
 
-    def obey(self) -> None:
-        words = self.control.recv(4096).decode().split("\n")
-        if words == [""]:
-            self.finished = True  # main is gone
-        for word in filter(None, words):
-            ORDERS[word](self)
+    def _obey(self) -> None:
+        heard = self._control.recv(READ_LEN)
+        if not heard:
+            self._is_over = True
+        *lines, self._heard = (self._heard + heard).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message["do"] == "reach":
+                self._engine.reach(message["fault"])
+            else:
+                ORDERS[message["do"]](self)
 
-    def answer_idle(self) -> None:
-        """Idle: nothing waits in the engine, and nothing in the sockets."""
-        waiting = select.select([port.sock for port in self.ports], [], [], 0)[0]
-        self.say({"idle": self.engine.idle() and not waiting})
+    def _ask_idle(self) -> None:
+        self._drain()
+        self._send(self._engine.let_go(time.monotonic_ns()))
+        self._idle_asked = True
 
-    def stop(self) -> None:
-        """From here on frames are only noted: whoever still sends can't be part of the run any more."""
-        self.send(self.engine.release(self.now_ns()))
-        self.stopped = True
-        self.say({"stopped": True})
+    def _answer_idle(self, is_quiet: bool) -> None:
+        if is_quiet and self._engine.is_idle:
+            self._idle_asked = False
+            self._say("idle")
 
-    def finish(self) -> None:
-        for port in self.ports:
-            self.receive_all(port)
-        dropped = sum(drops(port.sock) for port in self.ports)
-        error = f"its sockets lost {dropped} frames" if dropped else None
-        with open(self.ledger, "wb", closefd=False) as file:
-            pickle.dump((self.engine.entries, self.engine.fired, error), file, protocol=5)
-        self.finished = True
-        self.say({"finished": True})
+    def _stop(self) -> None:
+        self._drain()
+        self._send(self._engine.flush())
+        self._engine.stop()
+        self._say("stop")
 
-    def receive_all(self, port: Port) -> None:
-        while select.select([port.sock], [], [], 0)[0]:
-            self.receive(port)
+    def _finish(self) -> None:
+        self._drain()
+        self._send(self._engine.flush())
+        with open(self._ledger, "wb", closefd=False) as file:
+            file.write(self._engine.ledger.dump())
+        self._is_over = True
+        self._say("finish", fired=self._engine.fired, epoch_ns=self._engine.epoch_ns, error=self._problem())
 
-
-ORDERS = {"idle": Forwarder.answer_idle, "stop": Forwarder.stop, "finish": Forwarder.finish}
-
-
-def open_port(interface: str, offload: bool) -> socket.socket:
-    """An AF_PACKET socket that sees what comes in at an interface, and sends past its queue."""
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    sock.setblocking(False)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-    except PermissionError:  # rootless: as much as the machine allows
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    if offload:
-        sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-    sock.bind((interface, ETH_P_ALL))
-    return sock
+    def _problem(self) -> str | None:
+        """A loss of our own, which would make every other witness a liar."""
+        problems = [port.problem for port in self._ports if port.problem]
+        dropped = interface_drops()
+        for port in self._ports:
+            lost = port.lost() + dropped.get(port.interface, 0)
+            if lost:
+                problems.append(f"{lost} frames were lost at {port.interface}: the machine was too busy")
+        return "; ".join(problems) or None
 
 
-def drops(sock: socket.socket) -> int:
-    _, dropped = struct.unpack("=II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-    return int(dropped)
+ORDERS = {"idle": Forwarder._ask_idle, "stop": Forwarder._stop, "finish": Forwarder._finish}
 
 
 def main(payload: bytes, fds: list[int]) -> int:
-    """The process's entry: the order, and descriptors for the control channel and the ledger."""
-    with contextlib.suppress(PermissionError):
+    """The process's entry, in its namespace: a pickled Order; descriptors for control and ledger."""
+    with suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    control = socket.socket(fileno=fds[0])
-    Forwarder(pickle.loads(payload), control, fds[1]).run()
+    gc.disable()
+    Forwarder(pickle.loads(payload), socket.socket(fileno=fds[0]), fds[1]).run()
     return 0

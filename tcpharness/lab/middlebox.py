@@ -3,144 +3,195 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pickle
 import socket
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from tcpharness.evidence import LinkOutcome
 from tcpharness.fault.craft import build_template
-from tcpharness.lab.build import Lab
+from tcpharness.fault.facts import flow_facts
+from tcpharness.fault.ledger import load
 from tcpharness.lab.forward import Order
+from tcpharness.lab.spawner import Child, LabProcesses
+from tcpharness.lab.wire import Message, Wire
 from tcpharness.packet.address import address_bytes
+from tcpharness.scenario.model import Fault
 from tcpharness.scenario.plan import LinkPlan, Plan
 
 ENTRY = "tcpharness.lab.forward:main"
-ANSWER_S = 10.0
+ANSWER_S = 10.0  # a process that has not answered by then is as good as dead
 IDLE_S = 5.0  # how long delayed frames may keep the run from its end
-ASK_AGAIN_S = 0.002
 
 OnFired = Callable[[str, Sequence[tuple[str, str]]], None]
+Templates = dict[tuple[str, int], dict[int, bytes]]
+
+
+class Namespace(Protocol):
+    @property
+    def fd(self) -> int: ...
+
+
+class MiddleboxLab(Protocol):
+    """What a middlebox needs of a lab."""
+
+    @property
+    def middleboxes(self) -> Mapping[str, tuple[Namespace, Mapping[str, str]]]: ...
+
+    processes: LabProcesses
 
 
 class Middlebox:
-    """One link's middlebox."""
+    """One link's middlebox. `close()` at any time; the others in the order they are written here."""
 
-    def __init__(self, plan: Plan, link: LinkPlan, lab: Lab) -> None:
+    def __init__(
+        self, plan: Plan, link: LinkPlan, lab: MiddleboxLab, seed: int = 0, *, ring: bool | None = None
+    ) -> None:
         self.link = link
-        self._lab = lab
         self._plan = plan
-        self._case = plan.case
-        self._namespace, self._ports = lab.middleboxes[link.name]
-        self._offload = any(h.offload for h in plan.hosts if h.name in self._ports)
+        self._lab = lab
+        self._seed = seed
+        self._ring = ring
         self._ledger = os.memfd_create("ledger", os.MFD_CLOEXEC)
-        self._ours, self._theirs = socket.socketpair()
-        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._on_fired: OnFired = lambda name, kills: None
-        self._received = b""
+        self._on_fired: list[OnFired] = []
+        self._wire: Wire | None = None
+        self._child: Child | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._answers: dict[str, asyncio.Future[Message | None]] = {}
 
     def on_fired(self, call: OnFired) -> None:
-        """Called with the fault's name and the (endpoint, signal) pairs that it kills."""
-        self._on_fired = call
+        """Called with a fault's name the first time that it fires, and with the (endpoint, signal)
+        pairs that it kills whenever it does."""
+        self._on_fired.append(call)
+
+    def reach(self, fault: str) -> None:
+        """A fault of another link has fired, for those here that come after it."""
+        if self._wire is not None:
+            self._wire.say(do="reach", fault=fault)
 
     async def start(self) -> None:
-        """Returns when it forwards."""
-        faults = tuple(f for f in self._case.faults if f.link == self.link.name)
-        macs = {end.host: bytes.fromhex(end.mac.replace(":", "")) for end in self.link.ends}
-        order = Order(
-            faults,
-            tuple((host, port, macs[host]) for host, port in self._ports.items()),
-            self.link.delay_ns,
-            {
-                (fault.name, index): build_template(action, self._case.ip)
-                for fault in faults for index, action in enumerate(fault.do) if action.do == "inject"
-            },
-            flow_names(self._plan),
-            self._offload,
-        )  # fmt: skip
-        self._ours.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._ours.fileno(), self._hear)
-        fds = [self._theirs.fileno(), self._ledger]
-        self._child = self._lab.processes.call(ENTRY, pickle.dumps(order), fds, self._namespace.fd)
-        self._theirs.close()
-        await self._answer()
+        """Returns when it forwards. Raises OSError when it cannot."""
+        order = await self._order()
+        namespace, _ = self._lab.middleboxes[self.link.name]
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fds = [theirs.fileno(), self._ledger]
+            self._child = self._lab.processes.call(ENTRY, pickle.dumps(order), fds, namespace.fd)
+        self._wire = Wire(ours)
+        ready = self._expect("ready")
+        self._hearing = asyncio.create_task(self._hear(self._wire))
+        if await self._wait(ready) is None:
+            raise OSError(f"the middlebox of link {self.link.name} did not start{self._why()}")
 
-    async def idle(self) -> None:
-        """Returns when no frame waits in it, or after IDLE_S when there always is one."""
-        end = time.monotonic() + IDLE_S
-        while time.monotonic() < end:
-            if (await self._ask("idle"))["idle"]:
-                return
-            await asyncio.sleep(ASK_AGAIN_S)  # a poll: the frames have deadlines of their own
+    async def idle(self) -> bool:
+        """Returns when no frame is on its way in it; False when there still was one after IDLE_S."""
+        answer = self._ask("idle")
+        await asyncio.wait({answer}, timeout=IDLE_S)
+        return answer.done()
 
     async def stop(self) -> None:
-        """Nothing passes any more; what still comes is only noted."""
-        await self._ask("stop")
+        """What is on its way goes; nothing that comes later does, though it is noted."""
+        await self._wait(self._ask("stop"))
 
     async def finish(self) -> LinkOutcome:
         """Its ledger; the process ends."""
-        answer = await self._ask("finish")
-        if "dead" in answer:
+        answer = await self._wait(self._ask("finish"))
+        if answer is None:
             return LinkOutcome(
-                self.link.name, error=f"its process has died: {self._child.error or 'no word'}"
+                self.link.name, error=f"the middlebox of link {self.link.name} has died{self._why()}"
             )
+        _, ports = self._lab.middleboxes[self.link.name]
         with open(self._ledger, "rb", closefd=False) as file:
             file.seek(0)
-            entries, fired, error = pickle.load(file)
-        return LinkOutcome(self.link.name, entries, fired, error)
+            entries = load(file.read(), tuple(ports), answer["epoch_ns"])
+        return LinkOutcome(self.link.name, entries, answer["fired"], answer["error"])
 
     def close(self) -> None:
-        if self._ours.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._ours.fileno())
-        for end in (self._ours, self._theirs):
-            end.close()
+        """Lets go of it; its process ends by itself when nobody is there to talk to it."""
+        if self._hearing is not None:
+            self._hearing.cancel()
+        if self._wire is not None:
+            self._wire.close()
         if self._ledger >= 0:
             os.close(self._ledger)
             self._ledger = -1
 
+    # --- the order
+
+    async def _order(self) -> Order:
+        faults = tuple(f for f in self._plan.case.faults if f.link == self.link.name)
+        templates: Templates = {}
+        if any(action.do == "inject" for fault in faults for action in fault.do):
+            # In a thread: importing scapy takes half a second, and other cases go on meanwhile.
+            templates = await asyncio.to_thread(build_templates, faults)
+        _, ports = self._lab.middleboxes[self.link.name]
+        ends = {end.host: end for end in self.link.ends}
+        return Order(
+            faults=faults,
+            ports=tuple(
+                (
+                    host,
+                    port,
+                    bytes.fromhex(ends[host].mac.replace(":", "")),
+                    address_bytes(ends[host].address),
+                )
+                for host, port in ports.items()
+            ),
+            mtu=self.link.mtu,
+            delay_ns=self.link.delay_ns,
+            flows=flow_facts(self._plan),
+            templates=templates,
+            offload=any(host.offload for host in self._plan.hosts if host.name in ports),
+            seed=f"{self._seed} {self.link.name}",
+            ring=self._ring,
+        )
+
     # --- the channel
 
-    async def _ask(self, word: str) -> dict[str, Any]:
-        try:
-            self._ours.send(word.encode() + b"\n")
-        except OSError:
-            return {"dead": True, "idle": True}
-        return await self._answer()
+    def _expect(self, did: str) -> asyncio.Future[Message | None]:
+        self._answers[did] = asyncio.get_running_loop().create_future()
+        return self._answers[did]
 
-    async def _answer(self) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await self._answers.get()
-        except TimeoutError:
-            return {"dead": True, "idle": True}
+    def _ask(self, what: str) -> asyncio.Future[Message | None]:
+        answer = self._expect(what)
+        if self._hearing is None or self._hearing.done() or self._wire is None:
+            answer.set_result(None)
+        else:
+            self._wire.say(do=what)
+        return answer
 
-    def _hear(self) -> None:
-        try:
-            data = self._ours.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            asyncio.get_running_loop().remove_reader(self._ours.fileno())
-            self._answers.put_nowait({"dead": True, "idle": True})
-        *lines, self._received = (self._received + data).split(b"\n")
-        for message in map(json.loads, lines):
-            if "fired" in message:
-                self._on_fired(message["fired"], [(e, s) for e, s in message["kills"]])
+    async def _wait(self, answer: asyncio.Future[Message | None]) -> Message | None:
+        """None when it has died, or does not answer."""
+        done, _ = await asyncio.wait({answer}, timeout=ANSWER_S)
+        return answer.result() if done else None
+
+    async def _hear(self, wire: Wire) -> None:
+        while (message := await wire.hear()) is not None:
+            if message["did"] == "fired":
+                kills = [(endpoint, number) for endpoint, number in message["kills"]]
+                for call in self._on_fired:
+                    call(message["fault"], kills)
             else:
-                self._answers.put_nowait(message)
+                _settle(self._answers.pop(message["did"], None), message)
+        for answer in self._answers.values():
+            _settle(answer, None)
+
+    def _why(self) -> str:
+        error = self._child.error if self._child is not None else None
+        return f": {error}" if error else ""
 
 
-def flow_names(plan: Plan) -> dict[tuple[bytes, int], str]:
-    """(client's address, server's port) -> connect endpoint: how `flow:` finds connections."""
-    listening = {e.name: e.port for e in plan.case.endpoints}
-    found = {}
-    for e in plan.case.endpoints:
-        if e.kind == "connect" and e.target is not None and e.on in plan.names:
-            port = listening.get(e.target.endpoint or "", e.target.port)
-            found[address_bytes(plan.names[e.on]), port or 0] = e.name
-    return found
+def _settle(answer: asyncio.Future[Message | None] | None, message: Message | None) -> None:
+    if answer is not None and not answer.done():
+        answer.set_result(message)
+
+
+def build_templates(faults: Sequence[Fault]) -> Templates:
+    """Of every injecting action, by fault and place: a crafted segment for each family."""
+    return {
+        (fault.name, place): {version: build_template(action, version) for version in (4, 6)}
+        for fault in faults
+        for place, action in enumerate(fault.do)
+        if action.do == "inject"
+    }
