@@ -93,7 +93,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(loss.rto_backoff, Sign.RECOVERED | Sign.END, "warning", "RFC 6298 5.5", family="loss",
              counters=("TcpExtTCPTimeouts",)),
     Detector(loss.timed_out, Sign.RST | Sign.END, "error", "RFC 9293 3.8.3", family="loss",
-             kinds=("retransmissions", "keep_alives", "window_probes"),
+             kinds=("retransmissions", "keep_alives"),
              counters=("TcpExtTCPAbortOnTimeout",)),
     # liveness
     Detector(liveness.keep_alive, Sign.PROBE, "note", "RFC 9293 3.8.4", family="keep_alive",

@@ -401,6 +401,7 @@ def apply(segment: Segment, this: Side, other: Side) -> None:
         apply_syn(segment, this, other)
     elif this.order == OUTSIDE:
         this.offence_ns, this.offence = segment.time_ns, "data outside the window"
+        this.outside_end = segment.next_seq
     else:
         apply_data(segment, this, other)
         if segment.flags & ACK and this.order != COPY:

@@ -73,7 +73,8 @@ def probes_peer(segment: Segment, this: Side, ahead: int) -> bool:
 def look_ahead(segment: Segment, this: Side, other: Side) -> int:
     known = other.win_known and other.options_known and other.acked
     beyond = seq_diff(segment.seq, other.right_edge)
-    if known and beyond > max(other.most_win, OUTSIDE_SLACK):
+    # A second one that goes on where the first ended: the capture has missed how the window moved.
+    if known and beyond > max(other.most_win, OUTSIDE_SLACK) and segment.seq != this.outside_end:
         this.order = OUTSIDE
     else:
         this.order = AHEAD

@@ -92,7 +92,8 @@ class Side:
         # its segment that filled the other side's window
         "full_frame", "full_len", "full_ns", "full_seq",
         # what waits for an answer
-        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "probe_end", "probe_ns",
+        "keep_alive_ns", "keep_alives", "live_syn", "offence", "offence_ns", "outside_end",
+        "probe_end", "probe_ns",
         "probe_number", "probes", "wild_acks",
         # its RST
         "reset_class", "reset_evidence", "reset_finding", "rst_frame", "rst_id", "rst_ns", "rst_seq",
@@ -136,7 +137,9 @@ class Side:
         self.full_frame = self.full_len = self.full_seq = 0
         self.full_ns = -1
         self.keep_alives = self.probe_number = self.probes = self.wild_acks = 0
-        self.keep_alive_ns = self.live_syn = self.offence_ns = self.probe_end = self.probe_ns = -1
+        self.keep_alive_ns = self.live_syn = self.offence_ns = self.outside_end = self.probe_end = (
+            self.probe_ns
+        ) = -1
         self.offence = self.reset_class = ""
         self.reset_evidence: tuple[str, ...] = ()
         self.reset_finding: Finding | None = None

@@ -115,6 +115,37 @@ STORIES = {
         + "1.1 > . 10:10(0) ack 1 win 502\n2.1 > . 10:10(0) ack 1 win 502\n3.1 > R. 11:11(0) ack 1 win 502\n",
         "info handshake, note keep_alive, note keep_alive, error timed_out keep_alives, warning reset",
     ),
+    "overtaken, by its age alone": (
+        OPEN + "0.1 > P. 11:21(10) ack 1 win 502\n0.1001 > P. 1:11(10) ack 1 win 502\n" + acks("0.11", 21, 1),
+        "info handshake, note gap, warning out_of_order",
+    ),
+    "sent again, by its age alone": (
+        OPEN + "0.1 > P. 11:21(10) ack 1 win 502\n" + acks("0.1", 1, 1, " <nop,nop,sack 1 {11:21}>")
+        + "0.115 > P. 1:11(10) ack 1 win 502\n",
+        "info handshake, note gap, note duplicate_ack, warning retransmission fast",
+    ),
+    "within a round trip nothing can be asked for and come": (
+        OPEN + "".join(f"0.1 > P. {n}1:{n + 1}1(10) ack 1 win 502\n" for n in (1, 2, 3))
+        + "".join(acks("0.1", 1, 1, f" <nop,nop,sack 1 {{11:{n}1}}>") for n in (2, 3, 4))
+        + "0.101 > P. 1:11(10) ack 1 win 502\n",
+        "info handshake, note gap, note duplicate_ack, note duplicate_ack, note duplicate_ack,"
+        " warning out_of_order",
+    ),
+    "what goes on outside the window is what the capture missed": (
+        OPEN + "0.1 > P. 900001:900011(10) ack 1 win 502\n0.1 > P. 900011:900021(10) ack 1 win 502\n"
+        "0.1 > P. 900021:900031(10) ack 1 win 502\n",
+        "info handshake, error out_of_window_data, note gap",
+    ),
+    "timeouts at the end of the capture": (
+        OPEN + "".join(f"{t} > P. 1:11(10) ack 1 win 502\n" for t in ("0.1", "0.305", "0.713")) + "0.8 end\n",
+        "info handshake, warning retransmission rto, warning rto_backoff, warning retransmission rto",
+    ),
+    "window probes until the peer is given up": (
+        OPEN + "0.1 > P. 1:11(10) ack 1 win 502\n" + acks("0.1", 11, 1).replace("win 501", "win 0")
+        + "".join(f"{t} > . 10:10(0) ack 1 win 502\n" for t in ("0.3", "0.7", "1.5")) + "9.0 end\n",
+        "info handshake, warning zero_window, warning receiver_stall, note zero_window_probe,"
+        " note zero_window_probe, note zero_window_probe",
+    ),
     "a byte probed into a closed window is not lost data": (
         OPEN + "0.1 > P. 1:1001(1000) ack 1 win 502\n" + acks("0.1", 1001, 1).replace("win 501", "win 0")
         + "0.4 > . 1001:1002(1) ack 1 win 502\n" + acks("0.4", 1001, 1).replace("win 501", "win 0")

@@ -307,11 +307,11 @@ def timed_out_after(segment: Segment, this: Side) -> bool:
 
 
 def timed_out(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """Retransmissions or probes that end without an answer: the flow falls silent, or its sender resets it.
+    """Retransmissions or keep-alives that end without an answer: the flow falls silent, or its sender resets it.
 
     why it matters: The connection is dead; the program gets ETIMEDOUT.
     what to do: Find out since when nothing came back: the path, the peer, a NAT that forgot.
-    limits: A capture that ends before the next timer says nothing.
+    limits: A capture that ends before the next timer says nothing. Window probes are not counted.
     fires: silence
         0.000 > P. 1:11(10) ack 1
         0.200 > P. 1:11(10) ack 1
@@ -332,14 +332,10 @@ def timed_out(segment: Segment, this: Side, other: Side) -> Hit | None:
     tries, what = this.rto_count, "retransmissions"
     if tries < 2 and this.keep_alives >= 2:
         tries, what = this.keep_alives, "keep-alives"
-    if tries < 2 and this.probes >= 3:
-        tries, what = this.probes, "window probes"
     if tries < 2 or this.flow.closed:
         return None
     if segment.is_tcp:
         ended = "reset by its sender"
-        if what == "window probes":
-            return None
     elif what == "retransmissions" and timed_out_after(segment, this):
         ended = f"silence for {(segment.time_ns - this.rto_last_ns) / SECOND:.3f} s"
     else:
@@ -347,7 +343,7 @@ def timed_out(segment: Segment, this: Side, other: Side) -> Hit | None:
     first = this.rto_first_ns if what == "retransmissions" else this.keep_alive_ns
     return Hit(
         f"{tries} {what} without an answer, then {ended}",
-        kind=what.replace(" ", "_").replace("-", "_"),
+        kind=what.replace("-", "_"),
         count=tries,
         time_ns=first,
         frame=this.rto_frame or segment.frame,
