@@ -307,7 +307,7 @@ def timed_out_after(segment: Segment, this: Side) -> bool:
 
 
 def timed_out(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """Retransmissions or keep-alives that end without an answer: the flow falls silent, or its sender resets it.
+    """Repeats or keep-alives that end without an answer: silence, or their sender resets.
 
     why it matters: The connection is dead; the program gets ETIMEDOUT.
     what to do: Find out since when nothing came back: the path, the peer, a NAT that forgot.
