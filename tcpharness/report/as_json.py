@@ -58,6 +58,7 @@ def failure_as_json(failure: Failure) -> dict[str, Any]:
         "expected": failure.expected,
         "actual": failure.actual,
         "packets": list(failure.packets),
+        "capture": failure.capture,
     }
 
 

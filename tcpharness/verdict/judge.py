@@ -9,42 +9,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tcpharness.evidence import Evidence
+from tcpharness.evidence import CaptureOutcome, Evidence
 from tcpharness.scenario.model import Case, Count
 from tcpharness.scenario.plan import Plan
 from tcpharness.verdict.blind import Sight, blind_spots
 from tcpharness.verdict.counters import judge_counters
 from tcpharness.verdict.endpoints import judge_endpoints
+from tcpharness.verdict.faults import judge_faults, unwritten
 from tcpharness.verdict.findings import judge_findings
-from tcpharness.verdict.reconcile import Frames, reconcile
+from tcpharness.verdict.reconcile import MARKER, Frames, reconcile
 from tcpharness.verdict.result import Failure, Verdict
 
 SHOWN = 12  # discrepancies printed
+NONE = Count(0, 0, "0")
 
 
 def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> Verdict:
     """Weighs everything; the outcome is void when the evidence can't be trusted."""
+    sight = Sight(case, plan, evidence, frames)
     witnesses = reconcile(plan, evidence, frames)
+    counted, lacking = judge_counters(case, evidence)
     failures = [
         *judge_problems(case, evidence),
         *judge_endpoints(case, evidence),
         *judge_faults(case, plan, evidence),
         *judge_captures(case, evidence, frames),
-        *judge_findings(case, plan, evidence, frames),
+        *judge_findings(sight),
+        *counted,
     ]
-    counted, lacking = judge_counters(case, evidence)
-    failures += counted
-    blind = [*blind_spots(Sight(case, plan, evidence, frames)), *witnesses.discrepancies[:SHOWN]]
+    blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
+    notes = [*witnesses.notes, *snapped(case, evidence)]
     if blind:
-        return Verdict("void", blind[0], failures, witnesses.notes, blind)
+        return Verdict("void", blind[0], failures, notes, blind)
     if failures:
-        return Verdict("fail", "", failures, witnesses.notes)
+        return Verdict("fail", "", failures, notes)
     if lacking:
-        return Verdict("skip", lacking, [], witnesses.notes)
-    return Verdict("pass", "", [], witnesses.notes)
+        return Verdict("skip", "; ".join(lacking), [], notes)
+    return Verdict("pass", "", [], notes)
 
 
-# --- the run itself, faults, captures -----------------------------------------------------------
+def first(discrepancies: list[str]) -> Iterator[str]:
+    """As many as anybody reads."""
+    yield from discrepancies[:SHOWN]
+    if len(discrepancies) > SHOWN:
+        yield f"and {len(discrepancies) - SHOWN} more discrepancies between the witnesses"
+
+
+def snapped(case: Case, evidence: Evidence) -> Iterator[str]:
+    """A watched capture that keeps only heads: what can't be found there."""
+    for watched in case.expect.findings:
+        capture = evidence.captures.get(watched.vantage)
+        if capture is not None and capture.snaplen:
+            what = f"the capture at {watched.vantage} keeps {capture.snaplen} bytes of each packet"
+            yield f"{what}, so checksums and overlapping payloads are not checked there"
+
+
+# --- the run itself, and what tcpdump said
 
 
 def judge_problems(case: Case, evidence: Evidence) -> Iterator[Failure]:
@@ -52,26 +72,23 @@ def judge_problems(case: Case, evidence: Evidence) -> Iterator[Failure]:
         yield Failure(case.at, "a run without problems", problem)
 
 
-def judge_faults(case: Case, plan: Plan, evidence: Evidence) -> Iterator[Failure]:
-    """Each fault has fired as often as expected; at least once when nothing is said."""
-    wanted = {e.fault: (e.count, e.at) for e in case.expect.faults}
-    for fault in case.faults:
-        count, at = wanted.get(fault.name, (Count(1, None, "at least 1"), fault.at))
-        link = evidence.links.get(fault.link)
-        fired = link.fired.get(fault.name, 0) if link else 0
-        if not count.holds(fired):
-            yield Failure(at, f"{fault.name} to fire {count} times", f"it fired {fired} times")
-
-
 def judge_captures(case: Case, evidence: Evidence, frames: Mapping[str, Frames]) -> Iterator[Failure]:
+    """tcpdump's figures; none dropped where nothing is said of that."""
     for vantage, wanted in case.expect.capture.items():
         capture = evidence.captures.get(vantage)
         if capture is None:
             yield Failure(case.expect.at, f"a capture at {vantage}", "there was none")
             continue
-        held = sum(1 for _, frame in frames.get(vantage, ()) if frame[12:14] != b"\x88\xb5")
-        figures = {"captured": held, "received": capture.received, "dropped": capture.dropped}
-        for name, count in wanted.items():
+        figures = figures_of(capture, frames.get(vantage, ()))
+        for name, count in {"dropped": NONE, **wanted}.items():
             found = figures[name]
             if found is None or not count.holds(found):
-                yield Failure(case.expect.at, f"{name} {count} at {vantage}", f"{name} {found}")
+                shown = "unknown" if found is None else found
+                yield Failure(case.expect.at, f"{name} {count} at {vantage}", f"{name} {shown}")
+
+
+def figures_of(capture: CaptureOutcome, frames: Frames) -> dict[str, int | None]:
+    """Without our markers: what is in the file, and what tcpdump said."""
+    held = sum(1 for _, frame in frames if frame[12:14] != MARKER)
+    captured = capture.captured if capture.text else held
+    return {"captured": captured, "received": capture.received, "dropped": capture.dropped}

@@ -39,7 +39,7 @@ def reconcile(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> R
     for link in plan.links:
         if any(end.host in offload for end in link.ends):
             result.notes.append(
-                f"link {link.name} is not reconciled: with offload on, captures hold other frames than wires do"
+                f"link {link.name} is not reconciled: offload is on, and captures hold other frames than wires"
             )
             continue
         ends = [Watched(end, *whole(plan, evidence, frames, end, result)) for end in link.ends]

@@ -19,9 +19,12 @@ class Failure:
     expected: str
     actual: str
     packets: tuple[str, ...] = ()
+    capture: str | None = None  # the file that the packets are from
 
     def __str__(self) -> str:
         lines = [f"{self.at}: expected {self.expected}", f"    found {self.actual}"]
+        if self.capture:
+            lines.append(f"    in {self.capture}:")
         return "\n".join([*lines, *(f"      {line}" for line in self.packets)])
 
 

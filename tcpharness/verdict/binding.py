@@ -1,0 +1,66 @@
+"""`of: <fault>`: which findings concern a segment that a fault has named."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+
+from tcpharness.analysis.finding import Finding
+from tcpharness.evidence import Evidence
+from tcpharness.fault.ledger import Entry
+from tcpharness.packet.segment import FIN, SYN, Segment, decode, seq_diff
+from tcpharness.verdict.reconcile import Frames
+
+
+class Binding:
+    """The segments of each fault: as they came in, and as they went out where they were altered."""
+
+    def __init__(self, evidence: Evidence, frames: Mapping[str, Frames]) -> None:
+        self._evidence = evidence
+        self._frames = frames
+        self._segments: dict[str, list[Segment]] = {}
+
+    def concerns(self, finding: Finding, fault: str) -> bool:
+        return any(touches(finding, segment) for segment in self.segments(fault))
+
+    def segments(self, fault: str) -> list[Segment]:
+        if fault not in self._segments:
+            self._segments[fault] = [s for s in self._of(fault) if s.is_tcp]
+        return self._segments[fault]
+
+    def _of(self, fault: str) -> Iterator[Segment]:
+        entries = list(entries_of(fault, self._evidence))
+        altered: set[int] = set()
+        for entry in entries:
+            # Only its head is noted; the payload's length is in the IP header.
+            yield decode(entry.head, wire_len=entry.len_bytes)
+            came_in = entry.came_in[1] if entry.came_in else None
+            altered |= {digest for _, digest in entry.went_out if digest != came_in}
+        if altered:  # what became of them was captured where they arrived
+            for frames in self._frames.values():
+                yield from (decode(frame) for _, frame in frames if zlib.crc32(frame) in altered)
+
+
+def entries_of(fault: str, evidence: Evidence) -> Iterator[Entry]:
+    for link in evidence.links.values():
+        yield from (e for e in link.entries if names(e, fault))
+
+
+def names(entry: Entry, fault: str) -> bool:
+    return entry.fault == fault
+
+
+def touches(finding: Finding, segment: Segment) -> bool:
+    """The same direction of the same flow, and bytes in common; SYN and FIN count as one (RFC 9293 3.4)."""
+    flow = finding.flow
+    if flow is None or finding.seq is None:
+        return False
+    if (flow.src, flow.sport, flow.dst, flow.dport) != (
+        segment.src, segment.sport, segment.dst, segment.dport,
+    ):  # fmt: skip
+        return False
+    apart = seq_diff(finding.seq, segment.seq)
+    span = segment.payload_len + bool(segment.flags & SYN) + bool(segment.flags & FIN)
+    if span == 0:  # it takes no room in the stream: only what is at the very place, and takes none either
+        return apart == 0 and finding.len == 0
+    return -max(finding.len, 1) < apart < span
