@@ -63,7 +63,7 @@ def judge_vantage(watched: VantageExpect, scene: Scene) -> Iterator[Failure]:
 
 
 def judge_line(expected: FindingExpect, scene: Scene, explained: set[int]) -> Iterator[Failure]:
-    """What is of that name (or a child's) counts as listed; of that kind and fault only, where they are given."""
+    """What is of that name (or a child's), kind and fault is counted, and is listed thereby."""
     family = [f for f in scene.found if descends(f.name, expected.name)]
     fitting = [f for f in family if fits(f, expected, scene.binding)]
     explained.update(id(f) for f in fitting)
