@@ -138,7 +138,7 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
 
 def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
     """True when a segment that fills a hole was sent before what came first; False: it was sent again."""
-    before = this.sent_before(segment, hole.id, hole.tsval)
+    before = this.sent_before(segment, hole.id, hole.tsval) or hole.older(segment)
     if before:
         this.evidence = (
             "its timestamp or IP id is " + ("older" if before > 0 else "newer") + " than its successor's"

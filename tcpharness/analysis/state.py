@@ -45,9 +45,9 @@ class Sent:
 
 
 class Hole:
-    """Bytes that this capture has not seen, though later ones; `id` and `tsval` are the later one's."""
+    """Bytes that this capture has not seen, though later ones, whose `id`, `tsval` and `tsecr` are kept."""
 
-    __slots__ = ("end", "frame", "id", "seq", "since_ns", "tsval")
+    __slots__ = ("end", "frame", "id", "seq", "since_ns", "tsecr", "tsval")
 
     def __init__(self, seq: int, end: int, segment: Segment | None = None) -> None:
         self.seq, self.end = seq, end
@@ -55,11 +55,23 @@ class Hole:
         self.frame = segment.frame if segment else 0
         self.id = segment.id if segment else 0
         self.tsval = segment.tsval if segment else None
+        self.tsecr = segment.tsecr if segment else None
 
     def part(self, seq: int, end: int) -> Hole:
         hole = Hole(seq, end)
-        hole.since_ns, hole.frame, hole.id, hole.tsval = self.since_ns, self.frame, self.id, self.tsval
+        hole.since_ns, hole.frame, hole.id = self.since_ns, self.frame, self.id
+        hole.tsval, hole.tsecr = self.tsval, self.tsecr
         return hole
+
+    def older(self, segment: Segment) -> int:
+        """1 when the segment was sent before the later one, -1 when after, by what it echoes; 0: not told.
+
+        RFC 7323 4.3: an echo never goes back, so within one tick of the sender's own clock the newer echo
+        was sent later: the ACK that asked for a repeat is what it echoes.
+        """
+        if segment.tsecr is None or self.tsecr is None or segment.tsecr == self.tsecr:
+            return 0
+        return 1 if seq_diff(segment.tsecr, self.tsecr) < 0 else -1
 
 
 class Damaged:
