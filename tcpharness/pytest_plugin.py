@@ -15,20 +15,25 @@ For tests in Python there is the `lab` fixture:
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 ANSWER_KEY = pytest.StashKey["Server"]()
 # For tests of this plugin: another program that speaks the same lines.
 SERVER_VARIABLE = "TCPHARNESS_SERVE"
+LAST_WORDS = 4000  # characters of a dead child's stderr
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -38,8 +43,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def looks_like_scenario(path: Path) -> bool:
-    with path.open("rb") as file:
-        return any(line.startswith(b"scenario:") for line in file.read(1 << 20).splitlines())
+    try:
+        with path.open("rb") as file:
+            return any(line.startswith(b"scenario:") for line in file.read(1 << 20).splitlines())
+    except OSError:  # not readable: none of ours to complain about
+        return False
 
 
 class ScenarioFile(pytest.File):
@@ -107,42 +115,56 @@ class Server:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
-        self._asked: dict[str, int] = {}
+        self._words: IO[str] | None = None  # what the child says on stderr
+        self._number = 0
+        self._asked: dict[str, int] = {}  # and not answered to anybody yet
         self._answers: dict[int, dict[str, Any]] = {}
 
     def ask(self, name: str, request: dict[str, Any]) -> None:
-        """Sends a request without waiting for its answer."""
-        number = len(self._asked) + 1
-        self._asked[name] = number
+        """Sends a request without waiting for its answer. A child that is gone is found out by `answer`."""
+        self._number += 1
+        self._asked[name] = self._number
         stdin = self._started().stdin
         assert stdin is not None
-        stdin.write(json.dumps({"id": number, **request}) + "\n")
-        stdin.flush()
+        with contextlib.suppress(OSError):
+            stdin.write(json.dumps({"id": self._number, **request}) + "\n")
+            stdin.flush()
 
     def answer(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request, asked now if it was not before."""
+        """The answer to a request, asked now if it was not before. Raises ScenarioFailure."""
         if name not in self._asked:
             self.ask(name, request)
         number = self._asked.pop(name)
-        self._asked[f"{name} #{number}"] = number  # the same test again, in a later round, is a new request
         while number not in self._answers:
             self._read_one()
         return self._answers.pop(number)
 
     def close(self) -> None:
-        """End of input is the child's end."""
-        if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+        """End of input is the child's end; nobody waits for what nobody wants to know any more."""
+        process = self._process
+        if process is None:
+            return
+        if len(self._asked) > len(self._answers):
+            process.send_signal(signal.SIGINT)  # it takes its labs down
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        while process.stdout.read(1 << 16):
+            pass  # so that it is not kept from ending
+        process.wait()
+        process.stdout.close()
+        if self._words is not None:
+            self._words.close()
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
             command = os.environ.get(SERVER_VARIABLE)
             argv = [sys.executable, command] if command else [sys.executable, "-m", "tcpharness", "serve"]
-            self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._words = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, text=True
+            )
         return self._process
 
     def _read_one(self) -> None:
@@ -150,12 +172,21 @@ class Server:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            status = process.wait()
             raise ScenarioFailure(
-                f"the process that plays scenarios has ended with status {status}; its words are above"
+                f"the process that plays scenarios has ended with status {process.wait()}{self._said()}"
             )
-        answer = json.loads(line)
-        self._answers[answer["id"]] = answer
+        try:
+            answer = json.loads(line)
+            self._answers[answer["id"]] = answer
+        except (ValueError, LookupError, TypeError):
+            raise ScenarioFailure(f"the process that plays scenarios said {line!r}{self._said()}") from None
+
+    def _said(self) -> str:
+        """The end of what it said on stderr, for a message."""
+        assert self._words is not None
+        self._words.seek(0)
+        words = self._words.read().strip()[-LAST_WORDS:]
+        return f"; it said:\n{words}" if words else " without a word"
 
 
 def server_of(config: pytest.Config) -> Server:
@@ -200,26 +231,42 @@ class Played:
             pytest.fail(f"{self.outcome}\n{self.text}", pytrace=False)
 
     def findings(self, vantage: str, name: str | None = None) -> list[dict[str, Any]]:
-        """The findings at a vantage, all or those of a name."""
-        found: list[dict[str, Any]] = self.result["captures"][vantage]["findings"]
-        return [f for f in found if name in (None, f["name"])]
+        """The findings at a vantage, all or those of a name; LookupError where nothing was analysed."""
+        capture = self._part("captures", vantage)
+        if "findings" not in capture:
+            raise LookupError(f"the capture at {vantage} was not analysed: {capture.get('error') or 'text'}")
+        return [f for f in capture["findings"] if name in (None, f["name"])]
 
     def endpoint(self, name: str) -> dict[str, Any]:
-        outcome: dict[str, Any] = self.result["endpoints"][name]
-        return outcome
+        """How an endpoint ended; LookupError when there is none of that name."""
+        return self._part("endpoints", name)
+
+    def _part(self, kind: str, name: str) -> dict[str, Any]:
+        parts: dict[str, dict[str, Any]] = self.result.get(kind, {})
+        if name not in parts:
+            there = ", ".join(parts) or f"none: {self.outcome}: {self.text}"
+            raise LookupError(f"no {name} among the {kind}; there are {there}")
+        return parts[name]
 
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Callable[[str | Path], Played]:
     """`lab(path or text) -> Played`: plays a scenario's first case."""
     server = server_of(request.config)
-    rounds = iter(range(1, 1 << 30))
+    rounds = itertools.count(1)
 
     def play(scenario: str | Path) -> Played:
         text = str(scenario)
-        inline = "\n" in text
-        asked = {"text": text, "file": f"{request.node.name}.yaml"} if inline else {"file": text}
+        asked = {"file": near(text, request.path)}
+        if "\n" in text:
+            asked = {"text": text, "file": f"{request.node.name.replace('/', '_')}.yaml"}
         answer = server.answer(f"{request.node.nodeid} {next(rounds)}", asked)
         return Played(answer["outcome"], answer["text"], answer.get("result", {}))
 
     return play
+
+
+def near(file: str, test: Path) -> str:
+    """A scenario's path: from here, or else from where the test's file is."""
+    beside = test.parent / file
+    return shown(beside) if not Path(file).exists() and beside.exists() else file

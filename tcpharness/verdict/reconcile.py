@@ -136,7 +136,7 @@ def against_ledger(
 
 
 def arrivals(host: str, ledger: LinkOutcome, ends: list[Watched]) -> Counter[int]:
-    """The frames that came from a host. One to nobody's address goes to all and may have an entry for each."""
+    """The frames that came from a host. One to all may have an entry for each of them."""
     macs = {mac_of(watched.end) for watched in ends}
     found: Counter[int] = Counter()
     to_all: dict[int, Counter[tuple[str, ...]]] = {}

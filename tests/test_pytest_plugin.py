@@ -1,0 +1,326 @@
+"""The pytest plugin: what it collects, whom it asks, what it reports. A script stands in for the child."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tcpharness.lab.door import NoPrivilege
+from tcpharness.pytest_plugin import Played, Server
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[1]
+SCENARIO = """\
+scenario: Two hosts talk
+ip: [4, 6]
+hosts: [client, server]
+links: [[client, server]]
+endpoints:
+  server: {on: server, listen: 105, do: [receive: eof, close]}
+  client: {on: client, connect: server, do: [send: 1 KiB, close]}
+expect: {findings: {client: {}}}
+"""
+# Answers by the file's name, keeps a list of what it was asked, and dies at "dies".
+CHILD = """\
+import json, os, sys
+log = open(os.path.join(os.environ["CHILD_LOG"], f"asked-{os.getpid()}"), "a", buffering=1)
+for line in sys.stdin:
+    request = json.loads(line)
+    print(request.get("case") or request["file"], file=log)
+    name = os.path.basename(request["file"])
+    if name.startswith("dies"):
+        sys.exit("no more memory")
+    if name.startswith("rambles"):
+        print("Traceback", flush=True)
+        continue
+    known = ("fail", "void", "skip", "error")
+    outcome = next((word for word in known if name.startswith(word)), "pass")
+    text = "" if outcome == "pass" else f"because of {outcome}"
+    found = [{"name": "handshake", "frame": 1}, {"name": "fin_close", "frame": 9}]
+    result = {"captures": {"client": {"findings": found}, "server": {"error": "killed"}},
+              "endpoints": {"client": {"error": None}}}
+    print(json.dumps({"id": request["id"], "outcome": outcome, "text": text, "result": result}), flush=True)
+print("end", file=log)
+"""
+
+
+@pytest.fixture
+def asked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """The stand-in is set up; calling gives what it was asked, by all children."""
+    child = pytester.path / "child.txt"
+    child.write_text(CHILD)
+    monkeypatch.setenv("TCPHARNESS_SERVE", str(child))
+    monkeypatch.setenv("CHILD_LOG", str(pytester.path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    installed = pytester.plugins  # as an installed distribution's entry point does
+    installed.append("tcpharness.pytest_plugin")
+    return lambda: "".join(sorted(p.read_text() for p in pytester.path.glob("asked-*"))).splitlines()
+
+
+def scenario(pytester: pytest.Pytester, name: str, text: str = SCENARIO) -> None:
+    (pytester.path / name).write_text(text)
+
+
+def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("-p", "tcpharness.pytest_plugin", "-p", "no:cacheprovider", *args)
+
+
+def test_each_case_is_a_test(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "good.yaml")
+    result = run(pytester, "-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["good.yaml::ip=4 PASSED*", "good.yaml::ip=6 PASSED*"])
+    assert asked() == ["good.yaml[ip=4]", "good.yaml[ip=6]", "end"]
+
+
+def test_a_scenario_without_a_matrix_is_one_test(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    scenario(pytester, "good.yml", SCENARIO.replace("ip: [4, 6]\n", ""))
+    result = run(pytester, "-v")
+    result.stdout.fnmatch_lines(["good.yml::run PASSED*"])
+    assert asked() == ["good.yml", "end"]
+
+
+@pytest.mark.parametrize(
+    ("name", "outcomes", "words"),
+    [
+        ("fail.yaml", {"failed": 2}, "fail: Two hosts talk"),
+        ("void.yaml", {"failed": 2}, "void: Two hosts talk"),
+        ("error.yaml", {"failed": 2}, "error: Two hosts talk"),
+        ("skip.yaml", {"skipped": 2}, "SKIPPED * because of skip"),
+    ],
+)
+def test_outcomes(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]], name: str, outcomes: dict[str, int], words: str
+) -> None:
+    scenario(pytester, name)
+    result = run(pytester, "-rs")
+    result.assert_outcomes(**outcomes)
+    result.stdout.fnmatch_lines([f"*{words}*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert asked()[-1] == "end"
+
+
+def test_a_failure_is_the_verdicts_text(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "fail.yaml")
+    result = run(pytester)
+    result.stdout.fnmatch_lines(["*fail.yaml?ip=4?*", "fail: Two hosts talk", "because of fail"])
+
+
+def test_other_yaml_is_left_alone(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "compose.yaml", "services: {web: {image: x}}\n")
+    scenario(pytester, "nested.yaml", "tests:\n  scenario: mine\n")
+    (pytester.path / "binary.yaml").write_bytes(bytes(range(256)))
+    (pytester.path / "dangling.yaml").symlink_to("nowhere")
+    assert run(pytester).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert asked() == []
+
+
+def test_a_faulty_scenario_says_where(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "bad.yaml", SCENARIO.replace("listen: 105", "listen: 70000"))
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["bad.yaml:6:32: *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert asked() == []
+
+
+def test_collecting_starts_nothing(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "good.yaml")
+    result = run(pytester, "--collect-only", "-q")
+    result.stdout.fnmatch_lines(["good.yaml::ip=4", "good.yaml::ip=6"])
+    assert asked() == []
+
+
+def test_only_what_is_selected_is_asked_for(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    scenario(pytester, "good.yaml")
+    run(pytester, "-k", "ip=6").assert_outcomes(passed=1, deselected=1)
+    assert asked() == ["good.yaml[ip=6]", "end"]
+
+
+def test_with_x_nothing_is_asked_ahead(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "fail.yaml")
+    run(pytester, "-x").assert_outcomes(failed=1)
+    assert asked() == ["fail.yaml[ip=4]", "end"]
+
+
+def test_a_child_that_dies(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "dies.yaml")
+    scenario(pytester, "good.yaml")
+    result = run(pytester)
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(["the process that plays scenarios has ended with status 1; it said:"])
+    result.stdout.fnmatch_lines(["no more memory"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_a_child_that_dies_before_it_is_asked(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pytester.path / "child.txt").write_text("import sys; sys.stdin.close(); sys.exit(3)\n")
+    for n in range(40):
+        scenario(pytester, f"good{n}.yaml")
+    result = run(pytester)
+    result.assert_outcomes(failed=80)
+    result.stdout.fnmatch_lines(["*has ended with status 3 without a word"])
+
+
+def test_a_child_that_rambles(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    scenario(pytester, "rambles.yaml", SCENARIO.replace("ip: [4, 6]\n", ""))
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["the process that plays scenarios said 'Traceback*"])
+
+
+def test_under_xdist_each_worker_has_a_child(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    pytest.importorskip("xdist")
+    for name in ("good", "fail", "void"):
+        scenario(pytester, f"{name}.yaml")
+    run(pytester, "-n", "2").assert_outcomes(passed=2, failed=4)
+    assert len(list(pytester.path.glob("asked-*"))) == 2
+    assert len([line for line in asked() if line != "end"]) == 6
+
+
+# --- the fixture
+
+
+LAB_TEST = """
+import pytest
+from pathlib import Path
+
+TEXT = '''scenario: inline
+hosts: [client, server]
+'''
+
+def test_by_path(lab):
+    result = lab("good.yaml")
+    result.assert_pass()
+    assert len(result.findings("client")) == 2
+    assert [f["frame"] for f in result.findings("client", "handshake")] == [1]
+    assert result.endpoint("client") == {"error": None}
+
+def test_by_text(lab):
+    lab(TEXT).assert_pass()
+    assert lab(Path("good.yaml")).outcome == "pass"
+
+def test_failing(lab):
+    lab("fail.yaml").assert_pass()
+
+def test_skipping(lab):
+    lab("skip.yaml").assert_pass()
+"""
+
+
+def test_the_lab_fixture(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    pytester.makepyfile(test_mine=LAB_TEST)
+    result = run(pytester, "test_mine.py")
+    result.assert_outcomes(passed=2, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(["fail", "because of fail"])
+    assert asked() == ["good.yaml", "test_by_text.yaml", "good.yaml", "fail.yaml", "skip.yaml", "end"]
+
+
+def test_a_path_beside_the_test(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
+    folder = pytester.mkdir("deep")
+    (folder / "beside.yaml").write_text(SCENARIO)
+    (folder / "test_it.py").write_text("def test_it(lab):\n    lab('beside.yaml').assert_pass()\n")
+    run(pytester, "deep/test_it.py").assert_outcomes(passed=1)
+    assert asked() == ["deep/beside.yaml", "end"]
+
+
+def test_what_was_played_says_what_it_lacks() -> None:
+    captures = {"client": {"error": "killed"}, "server": {"findings": []}}
+    played = Played("void", "because", {"captures": captures})
+    with pytest.raises(LookupError, match="no router among the captures; there are client, server"):
+        played.findings("router")
+    with pytest.raises(LookupError, match="the capture at client was not analysed: killed"):
+        played.findings("client")
+    with pytest.raises(LookupError, match="no client among the endpoints; there are none: void: because"):
+        played.endpoint("client")
+
+
+# --- the child, directly
+
+
+def test_the_same_name_again_is_a_new_request(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    server = Server()
+    first = server.answer("a", {"file": "good.yaml"})
+    second = server.answer("a", {"file": "good.yaml"})
+    server.close()
+    assert second["id"] == first["id"] + 1
+    assert asked() == ["good.yaml", "good.yaml", "end"]
+
+
+def test_closing_does_not_wait_for_what_nobody_wants(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    (pytester.path / "child.txt").write_text("import signal\nsignal.pause()\n")
+    server = Server()
+    server.ask("a", {"file": "good.yaml"})
+    process = server._started()
+    server.close()
+    assert process.returncode != 0
+
+
+def test_closing_what_never_started() -> None:
+    Server().close()
+
+
+def test_importing_the_plugin_loads_nothing_heavy() -> None:
+    code = "import sys, pytest; before = set(sys.modules); import tcpharness.pytest_plugin; "
+    code += "print(sorted(m.split('.')[0] for m in set(sys.modules) - before))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    loaded = set(eval(done.stdout))
+    assert loaded <= {"tcpharness", *sys.stdlib_module_names}
+
+
+# --- for real
+
+
+@pytest.mark.netns
+def test_a_scenario_for_real(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    play_for_real(pytester, monkeypatch, [])
+
+
+@pytest.mark.netns
+def test_a_scenario_for_real_as_nobody(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to become somebody else")
+    folder = pytester.path
+    while folder != Path("/"):  # so that somebody else gets there
+        folder.chmod(folder.stat().st_mode | 0o711)
+        folder = folder.parent
+    pytester.path.chmod(0o777)
+    play_for_real(
+        pytester, monkeypatch, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    )
+
+
+def play_for_real(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, before: list[str]) -> None:
+    from tcpharness.lab.door import enter
+
+    try:
+        enter()
+    except NoPrivilege as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("HOME", str(pytester.path))
+    shutil.copy(ROOT / "scenarios/handshake/refused.yaml", pytester.path)
+    plugins = ["-p", "tcpharness.pytest_plugin", "-p", "no:cacheprovider"]
+    result = pytester.run(*before, sys.executable, "-m", "pytest", *plugins, "-v", timeout=100)
+    result.assert_outcomes(passed=2)
