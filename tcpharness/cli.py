@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 from tcpharness import __version__
 
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from tcpharness.scenario.model import Case
 
 OK, FAILED, USAGE, LACKING, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Shown(Protocol):
+    """What a list shows of a case."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+
+
+AnyCase = TypeVar("AnyCase", bound=Shown)
 
 
 class UsageError(Exception):
@@ -51,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(args: argparse.Namespace) -> int:
-    cases = chosen_cases(args)
+    cases = chosen(args, load_cases(args.paths))
     if not cases:
         raise UsageError("no scenario left to run: nothing matches -k or --tag")
     from tcpharness.lab.door import NoPrivilege, enter
@@ -123,16 +137,16 @@ def looks_like_scenario(path: Path) -> bool:
         return any(line.startswith(b"scenario:") for line in file.read(1 << 20).splitlines())
 
 
-def load_cases(paths: Iterable[Path]) -> list[Case]:
+def read_files(paths: Iterable[Path], read: Callable[[bytes, str], list[AnyCase]]) -> list[AnyCase]:
     """All cases of all files; the mistakes of all files at once."""
-    from tcpharness.scenario.load import ScenarioErrors, load
+    from tcpharness.scenario.problem import ScenarioErrors
 
-    cases: list[Case] = []
+    cases: list[AnyCase] = []
     problems: list[str] = []
     for path in scenario_files(paths):
         try:
             with path.open("rb") as file:
-                cases += load(file.read((1 << 20) + 1), str(path))
+                cases += read(file.read((1 << 20) + 1), str(path))
         except ScenarioErrors as errors:
             problems.append(str(errors))
         except OSError as error:
@@ -142,8 +156,15 @@ def load_cases(paths: Iterable[Path]) -> list[Case]:
     return cases
 
 
-def chosen_cases(args: argparse.Namespace) -> list[Case]:
-    cases = load_cases(args.paths)
+def load_cases(paths: Iterable[Path]) -> list[Case]:
+    """Whole cases, ready to be run."""
+    from tcpharness.scenario.load import load
+
+    return read_files(paths, load)
+
+
+def chosen(args: argparse.Namespace, cases: list[AnyCase]) -> list[AnyCase]:
+    """Those that -k and --tag leave."""
     if not cases:
         raise UsageError(
             f"no scenario under {', '.join(map(str, args.paths))}: a scenario is YAML with `scenario:`"
@@ -156,7 +177,9 @@ def chosen_cases(args: argparse.Namespace) -> list[Case]:
 
 
 def list_command(args: argparse.Namespace) -> int:
-    cases = chosen_cases(args)
+    from tcpharness.scenario.listing import list_cases
+
+    cases = chosen(args, read_files(args.paths, list_cases))
     if args.json:
         rows = [{"id": c.id, "name": c.name, "about": c.about, "tags": list(c.tags)} for c in cases]
         print(json.dumps(rows, indent=2))

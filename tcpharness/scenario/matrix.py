@@ -10,9 +10,8 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from tcpharness.scenario.model import Place
-from tcpharness.scenario.network_keys import NAME_PATTERN
-from tcpharness.scenario.problem import Problem, quoted, unknown
+from tcpharness.scenario.place import Place
+from tcpharness.scenario.problem import NAME_PATTERN, Problem, quoted, unknown
 from tcpharness.scenario.yaml_tree import Node
 
 MOST_CASES = 200

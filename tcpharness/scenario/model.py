@@ -13,18 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tcpharness.packet.spec import SegmentSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A position in a scenario file; `str()` is the `file:line:column` of every message."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+from tcpharness.scenario.place import Place as Place  # part of the model; by itself because it is light
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from tcpharness.scenario import quantity as q
 from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, Table
 from tcpharness.scenario.model import Firewall, Host, Link, Place, Route
 from tcpharness.scenario.outline import link_name
-from tcpharness.scenario.problem import listed, quoted, unknown
+from tcpharness.scenario.problem import NAME_PATTERN, listed, quoted, unknown
 from tcpharness.scenario.shape import (
     SWITCH,
     WRONG,
@@ -28,7 +28,6 @@ from tcpharness.scenario.shape import (
 )
 from tcpharness.scenario.yaml_tree import Node
 
-NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_-]{0,39}"
 NAME = pattern(NAME_PATTERN, "a name of letters, digits, - and _ that begins with a letter")
 HOST = reference("host")
 # "any" is every vantage, "default" a route.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tcpharness.scenario.model import Place
+from tcpharness.scenario.place import Place
+
+NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_-]{0,39}"  # of hosts, and of a matrix's values
 
 MOST_PROBLEMS = 100  # a file of garbage is not worth more lines than that
 MOST_COMPARED = 200  # names that a misspelt one is held against

@@ -26,7 +26,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from tcpharness.scenario.model import Place
+from tcpharness.scenario.place import Place
 from tcpharness.scenario.problem import MOST_PROBLEMS, Problem, ScenarioErrors, quoted
 
 MOST_BYTES = 1 << 20
