@@ -122,10 +122,10 @@ class Server:
 
     def ask(self, name: str, request: dict[str, Any]) -> None:
         """Sends a request without waiting for its answer. A child that is gone is found out by `answer`."""
-        self._number += 1
-        self._asked[name] = self._number
         stdin = self._started().stdin
         assert stdin is not None
+        self._number += 1
+        self._asked[name] = self._number
         with contextlib.suppress(OSError):
             stdin.write(json.dumps({"id": self._number, **request}) + "\n")
             stdin.flush()
@@ -162,9 +162,13 @@ class Server:
             command = os.environ.get(SERVER_VARIABLE)
             argv = [sys.executable, command] if command else [sys.executable, "-m", "tcpharness", "serve"]
             self._words = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, text=True
-            )
+            try:
+                self._process = subprocess.Popen(
+                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, text=True
+                )
+            except OSError as error:
+                self._words.close()
+                raise ScenarioFailure(f"{' '.join(argv)} can't be started: {error}") from None
         return self._process
 
     def _read_one(self) -> None:
@@ -201,9 +205,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     distributed = hasattr(config, "workerinput") or getattr(config.option, "dist", "no") != "no"
     if distributed or config.option.collectonly or config.option.maxfail:
         return
-    for item in session.items:
-        if isinstance(item, ScenarioItem):
-            server_of(config).ask(item.nodeid, item.request())
+    with contextlib.suppress(ScenarioFailure):  # every test will say so
+        for item in session.items:
+            if isinstance(item, ScenarioItem):
+                server_of(config).ask(item.nodeid, item.request())
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -6,17 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from tcpharness.lab.door import NoPrivilege
+# Each pytest inside forgets what it imported; what is slow, or can't be imported twice, is here before.
+import tcpharness.analysis.catalog
+import tcpharness.scenario.load  # noqa: F401
+from tcpharness.lab.door import NoPrivilege, enter
 from tcpharness.pytest_plugin import Played, Server
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
+INSTALLED = any(e.name == "tcpharness" for e in entry_points(group="pytest11"))
+LOADED = ["-p", "no:cacheprovider", *([] if INSTALLED else ["-p", "tcpharness.pytest_plugin"])]
 SCENARIO = """\
 scenario: Two hosts talk
 ip: [4, 6]
@@ -59,8 +66,6 @@ def asked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     monkeypatch.setenv("TCPHARNESS_SERVE", str(child))
     monkeypatch.setenv("CHILD_LOG", str(pytester.path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    installed = pytester.plugins  # as an installed distribution's entry point does
-    installed.append("tcpharness.pytest_plugin")
     return lambda: "".join(sorted(p.read_text() for p in pytester.path.glob("asked-*"))).splitlines()
 
 
@@ -69,7 +74,7 @@ def scenario(pytester: pytest.Pytester, name: str, text: str = SCENARIO) -> None
 
 
 def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "tcpharness.pytest_plugin", "-p", "no:cacheprovider", *args)
+    return pytester.runpytest_inprocess(*LOADED, *args)
 
 
 def test_each_case_is_a_test(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
@@ -144,7 +149,7 @@ def test_only_what_is_selected_is_asked_for(
     pytester: pytest.Pytester, asked: Callable[[], list[str]]
 ) -> None:
     scenario(pytester, "good.yaml")
-    run(pytester, "-k", "ip=6").assert_outcomes(passed=1, deselected=1)
+    run(pytester, "-k", "6").assert_outcomes(passed=1, deselected=1)
     assert asked() == ["good.yaml[ip=6]", "end"]
 
 
@@ -175,6 +180,16 @@ def test_a_child_that_dies_before_it_is_asked(
     result.stdout.fnmatch_lines(["*has ended with status 3 without a word"])
 
 
+def test_a_child_that_cannot_be_started(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    scenario(pytester, "good.yaml")
+    result = run(pytester)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["/no/such/python * can't be started: *No such file or directory*"])
+
+
 def test_a_child_that_rambles(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
     scenario(pytester, "rambles.yaml", SCENARIO.replace("ip: [4, 6]\n", ""))
     result = run(pytester)
@@ -188,7 +203,7 @@ def test_under_xdist_each_worker_has_a_child(
     pytest.importorskip("xdist")
     for name in ("good", "fail", "void"):
         scenario(pytester, f"{name}.yaml")
-    run(pytester, "-n", "2").assert_outcomes(passed=2, failed=4)
+    pytester.runpytest_subprocess(*LOADED, "-n", "2").assert_outcomes(passed=2, failed=4)
     assert len(list(pytester.path.glob("asked-*"))) == 2
     assert len([line for line in asked() if line != "end"]) == 6
 
@@ -292,35 +307,58 @@ def test_importing_the_plugin_loads_nothing_heavy() -> None:
 # --- for real
 
 
-@pytest.mark.netns
-def test_a_scenario_for_real(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    play_for_real(pytester, monkeypatch, [])
+# Whoever may start it can read it, and start it again.
+PROBE = """import os, sys, pytest, yaml, pyroute2
+sys.exit(sys.version_info[:2] != {} or not os.access(sys.executable, os.X_OK))"""
 
 
-@pytest.mark.netns
-def test_a_scenario_for_real_as_nobody(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("needs root and setpriv, to become somebody else")
-    folder = pytester.path
-    while folder != Path("/"):  # so that somebody else gets there
-        folder.chmod(folder.stat().st_mode | 0o711)
-        folder = folder.parent
-    pytester.path.chmod(0o777)
-    play_for_real(
-        pytester, monkeypatch, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-    )
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that anybody may use, with one scenario."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        shutil.copy(ROOT / "scenarios/handshake/refused.yaml", folder)
+        yield folder
 
 
-def play_for_real(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, before: list[str]) -> None:
-    from tcpharness.lab.door import enter
+def play(folder: Path, python: list[str]) -> str:
+    """What pytest prints about the scenario, played for real."""
+    done = run_in(folder, [*python, "-m", "pytest", *LOADED, "-q"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
+
+def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    paths = [str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))]
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "TCPHARNESS_SERVE")}
+    env |= {"PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=100)
+
+
+def may_build_labs() -> None:
     try:
         enter()
     except NoPrivilege as error:
         pytest.skip(str(error))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("HOME", str(pytester.path))
-    shutil.copy(ROOT / "scenarios/handshake/refused.yaml", pytester.path)
-    plugins = ["-p", "tcpharness.pytest_plugin", "-p", "no:cacheprovider"]
-    result = pytester.run(*before, sys.executable, "-m", "pytest", *plugins, "-v", timeout=100)
-    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.netns
+def test_a_scenario_for_real(open_folder: Path) -> None:
+    may_build_labs()
+    assert "2 passed" in play(open_folder, [sys.executable])
+
+
+@pytest.mark.netns
+def test_a_scenario_for_real_as_an_ordinary_user(open_folder: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to become somebody else")
+    may_build_labs()
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    candidates = [sys.executable, shutil.which("python3", path=os.defpath)]
+    for python in filter(None, candidates):  # one that an ordinary user can read
+        probe = [*nobody, python, "-c", PROBE.format(sys.version_info[:2])]
+        if run_in(open_folder, probe).returncode == 0:
+            assert "2 passed" in play(open_folder, [*nobody, python])
+            return
+    pytest.skip("an ordinary user can't run Python with what the tests need here")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from tcpharness.report.terminal import failure_text
 from tcpharness.verdict.result import Result
 
+# Controls, surrogates, and the two that are no characters.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 TAGS = {"fail": "failure", "void": "error", "skip": "skipped"}
 
 
@@ -44,5 +47,5 @@ def test_case(result: Result) -> Xml.Element:
 
 
 def printable(text: str) -> str:
-    """Without the control characters that XML 1.0 can't hold."""
-    return "".join(c for c in text if c in "\n\t" or c >= " ")
+    """Without the characters that XML 1.0 can't hold (section 2.2)."""
+    return UNPRINTABLE.sub("", text)

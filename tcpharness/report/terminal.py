@@ -66,7 +66,7 @@ def case_text(result: Result, *, colour: bool = False) -> str:
     word = f"\x1b[{COLOURS[outcome]}m{outcome}\x1b[0m" if colour else outcome
     line = f"{word}  {result.case.id}  {result.duration_ns / 1e9:.2f} s"
     if outcome == "skip":
-        line += f"  ({result.verdict.reason})"
+        return f"{line}  ({result.verdict.reason})"
     text = failure_text(result)
     return f"{line}\n{text}" if text else line
 
