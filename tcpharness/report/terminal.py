@@ -6,6 +6,7 @@ last line shows what is running.
 
 from __future__ import annotations
 
+import shlex
 from typing import TextIO
 
 from tcpharness.scenario.model import Case
@@ -86,5 +87,13 @@ def failure_text(result: Result) -> str:
     lines += [f"  note: {note}" for note in verdict.notes]
     if result.out_dir:
         lines.append(f"  kept in {result.out_dir}")
-    lines.append(f"  again: tcpharness run {result.case.file} --seed {result.seed}")
+    lines.append(f"  again: {again(result)}")
     return "\n".join(lines)
+
+
+def again(result: Result) -> str:
+    """The command that plays this case, and no other of its file, once more."""
+    case = result.case
+    only = case.id.removeprefix(case.file)  # "[ip=6]"
+    chosen = ["-k", only] if only else []
+    return shlex.join(["tcpharness", "run", case.file, *chosen, "--seed", str(result.seed)])

@@ -47,7 +47,7 @@ def entries_of(fault: str, evidence: Evidence) -> Iterator[Entry]:
 
 
 def names(entry: Entry, fault: str) -> bool:
-    return entry.fault == fault
+    return fault == entry.fault or fault in entry.faults
 
 
 def touches(finding: Finding, segment: Segment) -> bool:

@@ -65,7 +65,7 @@ def test_pages(golden: Golden) -> None:
     golden("report_explain", "\n\n".join(explain(word) for word in ("retransmission", "SYN", "win")) + "\n")
 
 
-def test_a_child_says_whose(golden: Golden) -> None:
+def test_a_child_says_whose() -> None:
     assert "counts as retransmission too" in explain("syn_retransmission")
 
 

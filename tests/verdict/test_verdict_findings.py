@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from verdict_scene import DROP, Scene, text_of
@@ -164,6 +165,14 @@ def test_of_a_finding_without_a_place() -> None:
     scene.treat(scene.frame("client", seq=1000, length=100), "drop", [], "lost")
     scene.found("client", "retransmission")
     check(scene, "1 retransmission of lost")
+
+
+def test_of_the_second_fault_of_a_frame() -> None:
+    scene = scene_with(OF, faults=NAMED)
+    entry = scene.treat(scene.frame("client", seq=1000, length=100), "drop", [], "other")
+    scene.link().entries[-1] = replace(entry, faults=("other", "lost"))
+    scene.found("client", "retransmission", seq=1000, length=100)
+    check(scene, None)
 
 
 def test_of_an_injected_segment() -> None:
