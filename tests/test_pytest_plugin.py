@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ from tcpharness.pytest_plugin import Played, Server
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
-INSTALLED = any(e.name == "tcpharness" for e in entry_points(group="pytest11"))
-LOADED = ["-p", "no:cacheprovider", *([] if INSTALLED else ["-p", "tcpharness.pytest_plugin"])]
+ALONE = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"  # no other plugins, and ours once, whether it is installed or not
+LOADED = ["-p", "no:cacheprovider", "-p", "tcpharness.pytest_plugin"]
 SCENARIO = """\
 scenario: Two hosts talk
 ip: [4, 6]
@@ -66,6 +65,7 @@ def asked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     monkeypatch.setenv("TCPHARNESS_SERVE", str(child))
     monkeypatch.setenv("CHILD_LOG", str(pytester.path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv(ALONE, "1")
     return lambda: "".join(sorted(p.read_text() for p in pytester.path.glob("asked-*"))).splitlines()
 
 
@@ -203,7 +203,7 @@ def test_under_xdist_each_worker_has_a_child(
     pytest.importorskip("xdist")
     for name in ("good", "fail", "void"):
         scenario(pytester, f"{name}.yaml")
-    pytester.runpytest_subprocess(*LOADED, "-n", "2").assert_outcomes(passed=2, failed=4)
+    pytester.runpytest_subprocess(*LOADED, "-p", "xdist", "-n", "2").assert_outcomes(passed=2, failed=4)
     assert len(list(pytester.path.glob("asked-*"))) == 2
     assert len([line for line in asked() if line != "end"]) == 6
 
@@ -332,7 +332,12 @@ def play(folder: Path, python: list[str]) -> str:
 def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     paths = [str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))]
     env = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "TCPHARNESS_SERVE")}
-    env |= {"PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HOME": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        ALONE: "1",
+    }
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=100)
 
 
