@@ -99,7 +99,7 @@ class CaseRun:
             base = Path(self.case.file).parent
             actors = await stack.enter_async_context(Actors(self.plan, lab, stage, self.seed, base))
             for box in boxes:
-                tell_of_faults(box, stage, actors)
+                tell_of_faults(box, [b for b in boxes if b is not box], stage, actors)
             await self._drive(actors, captures, stage, time.monotonic_ns() + timeout_ns)
             await self._fall_quiet(lab, boxes)
             await self._end_captures(captures)
@@ -110,9 +110,8 @@ class CaseRun:
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
 
     async def _put_in_middleboxes(self, lab: Lab, stack: AsyncExitStack) -> list[Middlebox]:
-        boxes = [
-            Middlebox(self.plan, link, lab) for link in self.plan.links if link.kind == "middlebox"
-        ]  # fmt: skip
+        links = [link for link in self.plan.links if link.kind == "middlebox"]
+        boxes = [Middlebox(self.plan, link, lab, self.seed) for link in links]
         for box in boxes:
             stack.callback(box.close)
         await asyncio.gather(*(box.start() for box in boxes))
@@ -171,12 +170,14 @@ class CaseRun:
             outcome.report.findings.append(capture_drops(outcome.dropped, outcome.received or 0))
 
 
-def tell_of_faults(box: Middlebox, stage: Stage, actors: Actors) -> None:
-    """A fault that fires is a condition that endpoints wait for, and may have a process to kill."""
+def tell_of_faults(box: Middlebox, others: Sequence[Middlebox], stage: Stage, actors: Actors) -> None:
+    """A fault that fires is a condition, for endpoints and for faults elsewhere, and may kill a process."""
 
     def fired(name: str, kills: Sequence[tuple[str, str]] = ()) -> None:
         for endpoint, number in kills:
             actors.kill(endpoint, number)
+        for other in others:
+            other.reach(name)
         stage.reach(name, "fired")
 
     box.on_fired(fired)

@@ -303,7 +303,9 @@ class Engine:
         start = position + ((seq - direction.nxt + SEQ_HALF) & SEQ_MASK) - SEQ_HALF
         syn, fin = flags >> 1 & 1, flags & 1
         end = start + syn + payload_len + fin
-        if end > position and not flags & RST:
+        # A SYN inside a connection (RFC 5961 section 4) says nothing about what has been sent.
+        stray = flags & (RST | SYN) and not (flags & SYN and seq == direction.isn)
+        if end > position and not stray:
             if payload_len and end - fin > position:
                 self._count_new(direction, max(start + syn, position))
             direction.position, direction.nxt = end, (seq + end - start) & SEQ_MASK

@@ -49,6 +49,7 @@ class Middlebox:
         self, plan: Plan, link: LinkPlan, lab: MiddleboxLab, seed: int = 0, *, ring: bool | None = None
     ) -> None:
         self.link = link
+        self.child: Child | None = None
         self._plan = plan
         self._lab = lab
         self._seed = seed
@@ -56,7 +57,6 @@ class Middlebox:
         self._ledger = os.memfd_create("ledger", os.MFD_CLOEXEC)
         self._on_fired: list[OnFired] = []
         self._wire: Wire | None = None
-        self._child: Child | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._answers: dict[str, asyncio.Future[Message | None]] = {}
 
@@ -77,7 +77,7 @@ class Middlebox:
         ours, theirs = socket.socketpair()
         with theirs:
             fds = [theirs.fileno(), self._ledger]
-            self._child = self._lab.processes.call(ENTRY, pickle.dumps(order), fds, namespace.fd)
+            self.child = self._lab.processes.call(ENTRY, pickle.dumps(order), fds, namespace.fd)
         self._wire = Wire(ours)
         ready = self._expect("ready")
         self._hearing = asyncio.create_task(self._hear(self._wire))
@@ -178,7 +178,7 @@ class Middlebox:
             _settle(answer, None)
 
     def _why(self) -> str:
-        error = self._child.error if self._child is not None else None
+        error = self.child.error if self.child is not None else None
         return f": {error}" if error else ""
 
 
