@@ -117,10 +117,14 @@ def judge_order(expected: FindingExpect, fitting: Sequence[Finding], scene: Scen
 
 
 def judge_alternatives(watched: VantageExpect, scene: Scene, explained: set[int]) -> Iterator[Failure]:
-    """Exactly one of the alternatives holds; what it lists is explained."""
+    """Exactly one of the alternatives holds; what it lists is explained.
+
+    One that lists no more than another that holds as well is not exactly what is there.
+    """
     holding = holding_alternatives(watched, scene)
-    if len(holding) == 1:
-        explained |= holding[0]
+    fullest = [mine for mine in distinct(holding) if not any(mine < other for other in holding)]
+    if len(fullest) == 1:
+        explained |= fullest[0]
         return
     number = len(holding) or "none"
     found = f"{number} of them holds" if not holding else f"{number} of them hold"
@@ -132,6 +136,10 @@ def judge_alternatives(watched: VantageExpect, scene: Scene, explained: set[int]
         scene,
         near.frame if near else 0,
     )
+
+
+def distinct(sets: list[set[int]]) -> list[set[int]]:
+    return [one for n, one in enumerate(sets) if one not in sets[:n]]
 
 
 def holding_alternatives(watched: VantageExpect, scene: Scene) -> list[set[int]]:

@@ -65,6 +65,8 @@ TABLE: list[tuple[str, tuple[str, ...], str | None]] = [
     ("client: {one_of: [{gap: 1}, {reset: 1}]}", (), "none of them holds"),
     ("client: {one_of: [{gap: 1}, {reset: 1}]}", ("client gap", "client reset"), "2 of them hold"),
     ("client: {one_of: [{gap: 1}, {reset: 1}]}", ("client gap", "client out_of_order"), "nothing else"),
+    ("client: {one_of: [{gap: 1}, {gap: 1, reset: 1}]}", ("client gap", "client reset"), None),
+    ("client: {one_of: [{reset: 1}, {reset: 1, gap: '0..'}]}", ("client reset",), None),
     ("any: {gap: 1}", ("client gap",), None),
     ("any: {gap: 1}", ("client gap", "server gap"), None),
     ("any: {gap: 2}", ("client gap", "server gap"), "2 gap at any vantage"),
