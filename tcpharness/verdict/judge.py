@@ -34,6 +34,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *judge_endpoints(case, evidence),
         *judge_faults(case, plan, evidence),
         *judge_captures(case, evidence, frames),
+        *judge_drops(case, evidence),
         *judge_findings(sight),
         *counted,
     ]
@@ -85,6 +86,21 @@ def judge_captures(case: Case, evidence: Evidence, frames: Mapping[str, Frames])
             if found is None or not count.holds(found):
                 shown = "unknown" if found is None else found
                 yield Failure(case.expect.at, f"{name} {count} at {vantage}", f"{name} {shown}")
+
+
+def judge_drops(case: Case, evidence: Evidence) -> Iterator[Failure]:
+    """No capture drops anything, watched or not, unless its figures or the finding are asked for.
+
+    Where findings are watched the finding `capture_drops` is what fails, with its packets.
+    """
+    asked = set(case.expect.capture) | {w.vantage for w in case.expect.findings}
+    if "any" in asked:
+        return
+    for vantage, capture in evidence.captures.items():
+        if vantage not in asked and capture.dropped:
+            yield Failure(
+                case.expect.at, f"{NONE} packets dropped at {vantage}", f"dropped {capture.dropped}"
+            )
 
 
 def figures_of(capture: CaptureOutcome, frames: Frames) -> dict[str, int | None]:
