@@ -255,20 +255,46 @@ class Played:
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest) -> Callable[[str | Path], Played]:
-    """`lab(path or text) -> Played`: plays a scenario's first case."""
+def lab(request: pytest.FixtureRequest) -> Callable[..., Played]:
+    """`lab(path or text, **values) -> Played`: plays one case of a scenario.
+
+    `values` choose among the cases of a matrix, as in `lab("open.yaml", ip=6)`. When they leave several
+    the test fails: it would otherwise pass on a part of the scenario.
+    """
     server = server_of(request.config)
     rounds = itertools.count(1)
 
-    def play(scenario: str | Path) -> Played:
+    def play(scenario: str | Path, **values: object) -> Played:
+        __tracebackhide__ = True
         text = str(scenario)
         asked = {"file": near(text, request.path)}
         if "\n" in text:
             asked = {"text": text, "file": f"{request.node.name.replace('/', '_')}.yaml"}
-        answer = server.answer(f"{request.node.nodeid} {next(rounds)}", asked)
+        case = the_case(asked, values)
+        answer = server.answer(
+            f"{request.node.nodeid} {next(rounds)}", asked | ({"case": case} if case else {})
+        )
         return Played(answer["outcome"], answer["text"], answer.get("result", {}))
 
     return play
+
+
+def the_case(asked: dict[str, str], values: dict[str, object]) -> str | None:
+    """The id of the one case with those values; None for what can't be loaded, which the answer explains."""
+    __tracebackhide__ = True
+    from tcpharness.scenario.load import ScenarioErrors, load
+
+    try:
+        cases = load(asked["text"] if "text" in asked else Path(asked["file"]).read_bytes(), asked["file"])
+    except (ScenarioErrors, OSError):
+        return None
+    wanted = {name: str(value) for name, value in values.items()}
+    fitting = [case.id for case in cases if wanted.items() <= case.values.items()]
+    if len(fitting) != 1:
+        these = ", ".join(fitting or [case.id for case in cases])
+        how = "several cases fit" if fitting else f"no case has {wanted}"
+        pytest.fail(f"{how}: {these}; choose one, as in lab(..., ip=4)", pytrace=False)
+    return fitting[0]
 
 
 def near(file: str, test: Path) -> str:

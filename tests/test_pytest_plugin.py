@@ -249,9 +249,9 @@ def test_the_lab_fixture(pytester: pytest.Pytester, asked: Callable[[], list[str
 def test_a_path_beside_the_test(pytester: pytest.Pytester, asked: Callable[[], list[str]]) -> None:
     folder = pytester.mkdir("deep")
     (folder / "beside.yaml").write_text(SCENARIO)
-    (folder / "test_it.py").write_text("def test_it(lab):\n    lab('beside.yaml').assert_pass()\n")
+    (folder / "test_it.py").write_text("def test_it(lab):\n    lab('beside.yaml', ip=4).assert_pass()\n")
     run(pytester, "deep/test_it.py").assert_outcomes(passed=1)
-    assert asked() == ["deep/beside.yaml", "end"]
+    assert asked() == ["deep/beside.yaml[ip=4]", "end"]
 
 
 def test_what_was_played_says_what_it_lacks() -> None:
