@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from tcpharness.analysis.finding import Finding
 from tcpharness.evidence import Evidence
@@ -21,7 +21,14 @@ class Binding:
         self._segments: dict[str, list[Segment]] = {}
 
     def concerns(self, finding: Finding, fault: str) -> bool:
-        return any(touches(finding, segment) for segment in self.segments(fault))
+        seen = self._frame_of(finding)
+        return any(touches(finding, segment, seen) for segment in self.segments(fault))
+
+    def _frame_of(self, finding: Finding) -> list[Segment]:
+        """The finding's own frame, at each vantage that has one of that number and time."""
+        at, time_ns = finding.frame - 1, finding.time_ns
+        captures = [frames for frames in self._frames.values() if 0 <= at < len(frames)]
+        return [decode(frames[at][1]) for frames in captures if frames[at][0] == time_ns]
 
     def segments(self, fault: str) -> list[Segment]:
         if fault not in self._segments:
@@ -50,8 +57,12 @@ def names(entry: Entry, fault: str) -> bool:
     return fault == entry.fault or fault in entry.faults
 
 
-def touches(finding: Finding, segment: Segment) -> bool:
-    """The same direction of the same flow, and bytes in common; SYN and FIN count as one (RFC 9293 3.4)."""
+def touches(finding: Finding, segment: Segment, seen: Sequence[Segment] = ()) -> bool:
+    """The same direction of the same flow, and bytes in common; SYN and FIN count as one (RFC 9293 3.4).
+
+    `seen` is the finding's own frame. A pure ACK or a reset takes no room in the stream, and shares its
+    place with every other one until data comes: there the finding has to be about that very segment.
+    """
     flow = finding.flow
     if flow is None or finding.seq is None:
         return False
@@ -61,6 +72,12 @@ def touches(finding: Finding, segment: Segment) -> bool:
         return False
     apart = seq_diff(finding.seq, segment.seq)
     span = segment.payload_len + bool(segment.flags & SYN) + bool(segment.flags & FIN)
-    if span == 0:  # it takes no room in the stream: only what is at the very place, and takes none either
-        return apart == 0 and finding.len == 0
+    if span == 0:
+        same = not seen or any(header(s) == header(segment) for s in seen)
+        return apart == 0 and finding.len == 0 and same
     return -max(finding.len, 1) < apart < span
+
+
+def header(s: Segment) -> tuple[object, ...]:
+    """What tells a segment from its neighbours, behind a router too (which changes TTL and MAC addresses)."""
+    return s.seq, s.ack, s.flags, s.win, s.urg, s.id, s.tsval, s.tsecr, s.payload_len
