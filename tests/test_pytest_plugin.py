@@ -304,6 +304,30 @@ def test_importing_the_plugin_loads_nothing_heavy() -> None:
     assert loaded <= {"tcpharness", *sys.stdlib_module_names}
 
 
+CALLS = {
+    "lab('good.yaml', ip=6)": ({"passed": 1}, ["good.yaml[ip=6]"], "*"),
+    "lab('good.yaml')": (
+        {"failed": 1},
+        [],
+        "several cases fit: good.yaml[[]ip=4], good.yaml[[]ip=6]; choose*",
+    ),
+    "lab('good.yaml', ip=7)": ({"failed": 1}, [], "no case has {'ip': '7'}*"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_the_lab_plays_one_case_and_never_silently_a_part(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]], call: str
+) -> None:
+    outcomes, played, words = CALLS[call]
+    scenario(pytester, "good.yaml")
+    pytester.makepyfile(test_it=f"def test_it(lab):\n    {call}\n")
+    result = run(pytester, "test_it.py")
+    result.assert_outcomes(**outcomes)
+    result.stdout.fnmatch_lines([words])
+    assert [line for line in asked() if line != "end"] == played
+
+
 # --- for real
 
 
