@@ -95,6 +95,10 @@ def run_command(args: argparse.Namespace) -> int:
     except Lacking as error:
         print(f"tcpharness: {error}", file=sys.stderr)
         return LACKING
+    except KeyboardInterrupt:
+        terminal.summary(time.monotonic() - start)
+        print(f"tcpharness: interrupted, {terminal.left} of {len(cases)} cases not finished", file=sys.stderr)
+        return INTERRUPTED
     terminal.summary(time.monotonic() - start)
     write_reports(args, results)
     return FAILED if any(r.verdict.outcome in ("fail", "void") for r in results) else OK

@@ -243,7 +243,11 @@ class Runner:
         directory.mkdir(parents=True, exist_ok=True)
         started, start = time.time(), time.monotonic_ns()
         run = CaseRun(case, number, seed, directory)
-        verdict = await self._verdict(run, self.options.timeout_ns or case.timeout_ns)
+        try:
+            verdict = await self._verdict(run, self.options.timeout_ns or case.timeout_ns)
+        except asyncio.CancelledError:  # interrupted: half a case is nothing to keep
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
         result = Result(
             case=case,
             verdict=verdict,

@@ -38,6 +38,11 @@ class Terminal:
         print(case_text(result, colour=self.live), file=self.out, flush=True)
         self._show_running()
 
+    @property
+    def left(self) -> int:
+        """Cases that have not ended."""
+        return self.total - sum(self.counts.values())
+
     def summary(self, seconds: float) -> None:
         self._clear()
         print(summary(self.counts, seconds), file=self.out, flush=True)
