@@ -159,7 +159,7 @@ class Analysis:
             self.flows.append(summary(flow))
 
     def finish(self) -> CaptureReport:
-        self.end(self.tracker.rest())
+        self.end(self.tracker.flows())
         # By frame; what one frame gives stays in the catalogue's order.
         self.findings.sort(key=lambda finding: (finding.frame, finding.time_ns))
         self.flows.sort(key=lambda flow: flow.first_ns)

@@ -15,22 +15,26 @@ longest ago.
 """
 
 # The hot file: its functions are long because a call costs more than what they do.
-# ruff: noqa: C901, PLR0915, SIM109
+# ruff: noqa: C901, PLR0915, SIM102, SIM109, SIM110
 
 from __future__ import annotations
 
-from tcpharness.analysis.finding import FlowKey
 from tcpharness.analysis.order import look
 from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
 from tcpharness.analysis.state import Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet import checksum
 from tcpharness.packet.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, Segment, seq_add, seq_diff
+from tcpharness.packet.sums import sum16
 
 MS = 1_000_000
 DAY_NS = 86_400_000 * MS
+TIME_WAIT_NS = 240_000 * MS  # RFC 9293 3.4.2: twice the longest life of a segment
+FIRST_BUCKETS = 1024
+LOW_31 = (1 << 31) - 1
 ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is one
-MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 16, 256, 32, 64
+MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 8, 256, 32, 64
+MOST_HELD = 1 << 16  # bytes of payload a side, kept to be compared with what is sent again
 MOST_WILD_ACKS = 3
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
@@ -56,54 +60,158 @@ POSSIBLE = frozenset(
 
 
 class Tracker:
-    """All flows of a capture. `see` gives the side that sent a TCP segment, its facts written down."""
+    """All flows of a capture. `see` gives the side that sent a TCP segment, its facts written down.
+
+    The table is a list of chains of its own, and both directions lie in one: a dict would need a tuple and
+    two pieces of bytes a segment.
+    """
+
+    __slots__ = (
+        "buckets", "count", "ended", "flow_count", "idle_ns", "mask", "most_flows", "sweep_at", "verify",
+    )  # fmt: skip
 
     def __init__(self, most_flows: int = 300_000, verify: bool = True, idle_ns: int = DAY_NS) -> None:
-        self.sides: dict[tuple[bytes, int, bytes, int], Side] = {}
         self.most_flows = most_flows
         self.verify = verify
         self.idle_ns = idle_ns
         self.ended: list[Flow] = []  # to be reported and forgotten
         self.flow_count = 0
+        self.count = 0  # of flows in the table
+        self.buckets: list[Flow | None] = [None] * FIRST_BUCKETS
+        self.mask = FIRST_BUCKETS - 1
+        self.sweep_at = min(FIRST_BUCKETS, most_flows)
 
     def see(self, segment: Segment) -> Side:
-        side = self.sides.get((segment.src_bytes, segment.sport, segment.dst_bytes, segment.dport))
+        side = self.find(segment)
         if side is None:
             side = self.open(segment)
         elif segment.flags & SYN and begins_anew(segment, side):
             reused = bool(side.flow.closed)
-            self.ended.append(side.flow)
+            self.remove(side.flow)
             side = self.open(segment)
             side.flow.reused = reused
         elif segment.time_ns - side.flow.last_ns > self.idle_ns:
             # Whatever these ports talked about so long ago, it was another connection (or another capture).
-            self.ended.append(side.flow)
+            self.remove(side.flow)
             side = self.open(segment)
         observe(segment, side, side.other, self.verify)
         return side
 
+    def find(self, segment: Segment) -> Side | None:
+        flow = self.buckets[bucket(segment, self.mask)]
+        while flow is not None:
+            if segment.sport == flow.a_port and segment.dport == flow.b_port:
+                if (
+                    segment.src_low == flow.a_low
+                    and segment.dst_low == flow.b_low
+                    and segment.src_high == flow.a_high
+                    and segment.dst_high == flow.b_high
+                    and segment.version == flow.version
+                ):
+                    return flow.a
+            if segment.sport == flow.b_port and segment.dport == flow.a_port:
+                if (
+                    segment.src_low == flow.b_low
+                    and segment.dst_low == flow.a_low
+                    and segment.src_high == flow.b_high
+                    and segment.dst_high == flow.a_high
+                    and segment.version == flow.version
+                ):
+                    return flow.b
+            flow = flow.next
+        return None
+
     def open(self, segment: Segment) -> Side:
-        key = FlowKey(segment.src, segment.sport, segment.dst, segment.dport)
-        flow = Flow(key, segment.time_ns, segment.frame)
-        if len(self.sides) >= 2 * self.most_flows:
-            self.evict()
-        # The one whose source is its destination last, so that it is found as the sender.
-        self.sides[segment.dst_bytes, segment.dport, segment.src_bytes, segment.sport] = flow.b
-        self.sides[segment.src_bytes, segment.sport, segment.dst_bytes, segment.dport] = flow.a
+        if self.count >= self.sweep_at:
+            self.sweep(segment.time_ns)
+        flow = Flow(segment)
+        place = bucket(segment, self.mask)
+        flow.next = self.buckets[place]
+        self.buckets[place] = flow
+        self.count += 1
         self.flow_count += 1
         return flow.a
 
-    def evict(self) -> None:
-        """The quarter of the flows that was heard of longest ago is ended."""
-        flows = sorted({id(s.flow): s.flow for s in self.sides.values()}.values(), key=lambda f: f.last_ns)
-        gone = flows[: max(1, len(flows) // 4)]
-        self.ended += gone
-        ids = {id(flow) for flow in gone}
-        self.sides = {key: side for key, side in self.sides.items() if id(side.flow) not in ids}
+    def remove(self, gone: Flow) -> None:
+        self.keep([flow for flow in self.chain_of(gone) if flow is not gone], home(gone, self.mask))
+        self.count -= 1
+        self.ended.append(gone)
 
-    def rest(self) -> list[Flow]:
-        """Every flow that has not been ended yet, in order of its beginning."""
-        return sorted({id(s.flow): s.flow for s in self.sides.values()}.values(), key=lambda f: f.first_frame)
+    def chain_of(self, flow: Flow) -> list[Flow]:
+        chain = []
+        each = self.buckets[home(flow, self.mask)]
+        while each is not None:
+            chain.append(each)
+            each = each.next
+        return chain
+
+    def keep(self, chain: list[Flow], place: int) -> None:
+        following: Flow | None = None
+        for flow in reversed(chain):
+            flow.next = following
+            following = flow
+        self.buckets[place] = following
+
+    def sweep(self, now_ns: int) -> None:
+        """Makes room: those that ended or fell silent long ago go; else the table grows, up to its bound."""
+        flows = self.flows()
+        live = [flow for flow in flows if not over(flow, now_ns, self.idle_ns)]
+        if len(live) > self.most_flows * 3 // 4 and self.count >= self.most_flows:
+            live = sorted(live, key=lambda flow: flow.last_ns)[-(self.most_flows * 3 // 4) or len(live) :]
+        kept = {id(flow) for flow in live}
+        self.ended += [flow for flow in flows if id(flow) not in kept]
+        self.rebuild([flow for flow in flows if id(flow) in kept])
+
+    def rebuild(self, flows: list[Flow]) -> None:
+        """A table with at least as many buckets as flows, and half of them free."""
+        size = FIRST_BUCKETS
+        while size < 2 * len(flows):
+            size *= 2
+        self.mask = size - 1
+        self.buckets = [None] * size
+        for flow in flows:
+            place = home(flow, self.mask)
+            flow.next = self.buckets[place]
+            self.buckets[place] = flow
+        self.count = len(flows)
+        self.sweep_at = min(max(2 * len(flows), size), self.most_flows)
+
+    def flows(self) -> list[Flow]:
+        """Every flow in the table, in order of its beginning."""
+        found = []
+        for each in self.buckets:
+            while each is not None:
+                found.append(each)
+                each = each.next
+        found.sort(key=lambda flow: flow.first_frame)
+        return found
+
+
+def bucket(segment: Segment, mask: int) -> int:
+    return (
+        mixed(
+            segment.src_low ^ segment.dst_low,
+            segment.src_high ^ segment.dst_high,
+            segment.sport ^ segment.dport,
+        )
+        & mask
+    )
+
+
+def home(flow: Flow, mask: int) -> int:
+    return mixed(flow.a_low ^ flow.b_low, flow.a_high ^ flow.b_high, flow.a_port ^ flow.b_port) & mask
+
+
+def mixed(low: int, high: int, ports: int) -> int:
+    """The same for both directions; below 2 ** 63, so that C's integers and Python's agree."""
+    number = (low & LOW_31) * 40503 + (high & LOW_31) * 30011 + (high >> 31 & LOW_31) * 69069 + ports * 69069
+    return number ^ number >> 15
+
+
+def over(flow: Flow, now_ns: int, idle_ns: int) -> bool:
+    """True when nothing more is to be expected: closed for longer than TIME-WAIT lasts, or silent."""
+    silent_ns = now_ns - flow.last_ns
+    return silent_ns > idle_ns or (bool(flow.closed) and silent_ns > TIME_WAIT_NS)
 
 
 def begins_anew(segment: Segment, side: Side) -> bool:
@@ -139,7 +247,11 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
     flags = segment.flags
     if not flow.frames:
         signs |= BEGIN
-        if segment.src_bytes == segment.dst_bytes and segment.sport == segment.dport:
+        if (
+            segment.sport == segment.dport
+            and segment.src_low == segment.dst_low
+            and segment.src_high == segment.dst_high
+        ):
             signs |= LAND
         if segment.tunnel:
             signs |= TUNNEL
@@ -151,7 +263,7 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
         signs |= FRAGMENT
         if segment.mf:
             this.usable = False
-    if not segment.whole and not segment.mf:
+    if not segment.whole and not segment.mf and not this.snapped:
         signs |= TRUNCATED
     if verify:
         signs |= check_sums(segment, this)
@@ -182,26 +294,42 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
             signs |= S_FIN
         if (this.fin_seq >= 0 or other.fin_acked or other.rst_ns >= 0) and segment.payload_len:
             signs |= LATE_DATA
-        mss = other.mss if other.mss > 0 else 0
-        if (mss and segment.payload_len > mss) or segment.payload_len > 65495 or not segment.ip_len:
+        if not this.super_seen and (
+            segment.payload_len > other.mss > 0 or segment.payload_len > 65495 or not segment.ip_len
+        ):
             signs |= SUPER
     this.signs = signs
 
 
 def check_sums(segment: Segment, this: Side) -> int:
     """Sets `cksum` to "", "ip", "bad" or the kind of offload, decided by direction."""
-    if segment.version == 4 and checksum.ones_complement_sum(segment.ip_header) != 0xFFFF:
+    data = segment.data
+    if segment.version == 4 and sum16(data, segment.ip_at, segment.ip_at + segment.ip_header_len) % 0xFFFF:
         # Zero: left to the device like the TCP sum; what arrives damaged holds anything but that.
         if segment.ip_cksum == 0:
             return 0
         this.cksum, this.usable = "ip", False
         this.cksum_right = checksum.ip_checksum(segment.ip_header)
         return CKSUM
-    found = checksum.verdict(segment)
-    if found.word == "correct":
-        this.sums_correct += 1
+    if segment.mf or segment.frag_offset:
         return 0
-    if found.word == "unverified":
+    addresses_at = segment.src_at
+    pseudo = (
+        6 + segment.tcp_len + sum16(data, addresses_at, addresses_at + (8 if segment.version == 4 else 32))
+    )
+    if segment.whole:
+        if (pseudo + sum16(data, segment.tcp_at, segment.end)) % 0xFFFF == 0:
+            this.sums_correct += 1
+            return 0
+    elif (pseudo - segment.cksum) % 0xFFFF:
+        return 0  # not all of it is there, and it is no sum that offload leaves
+    return doubtful_sum(segment, this)
+
+
+def doubtful_sum(segment: Segment, this: Side) -> int:
+    """A sum that is not right: damage, or the work of a device (tcp_evidence A.4)."""
+    found = checksum.verdict(segment)
+    if found.word == "unverified" or found.word == "correct":
         return 0
     this.cksum_right = found.right if found.right is not None else -1
     how = found.how
@@ -227,7 +355,7 @@ def check_sums(segment: Segment, this: Side) -> int:
         if this.partial_hints < 2:
             return 0
     this.cksum = how
-    return CKSUM
+    return 0 if this.offload_said else CKSUM
 
 
 def path(segment: Segment, this: Side) -> int:
@@ -307,7 +435,10 @@ def selective(segment: Segment, this: Side, other: Side) -> int:
 
 def covered(side: Side, left: int, right: int) -> bool:
     """True when the scoreboard has all of it already."""
-    return any(seq_diff(left, a) >= 0 and seq_diff(right, b) <= 0 for a, b in side.sacked)
+    for a, b in side.sacked:
+        if seq_diff(left, a) >= 0 and seq_diff(right, b) <= 0:
+            return True
+    return False
 
 
 def window(segment: Segment, this: Side, other: Side, pure: bool) -> int:
@@ -322,7 +453,7 @@ def window(segment: Segment, this: Side, other: Side, pure: bool) -> int:
         this.edge_moved < 0
         and this.advance <= 0
         and segment.time_ns - this.last_ns < MS
-        and this.sent_before(segment, this.id_last, this.ts_high if this.ts_high >= 0 else None) >= 0
+        and this.sent_before(segment, this.id_last, this.ts_high) >= 0
     )
     if not segment.win or this.zero_since_ns >= 0:
         signs |= WINDOW
@@ -392,13 +523,18 @@ def apply(segment: Segment, this: Side, other: Side) -> None:
     flow.last_ns, flow.last_frame = segment.time_ns, segment.frame
     this.frames += 1
     if this.signs & REPAIRED and this.repairs is not None:
-        this.damaged.remove(this.repairs)
+        this.damaged = tuple(damaged for damaged in this.damaged if damaged is not this.repairs)
         this.repairs = None
+    if not segment.whole:
+        this.snapped = True
     if not this.usable:
         note_damage(segment, this)
         return
     if this.cksum:
         this.sums_offload += 1
+        this.offload_said = True
+    if this.signs & SUPER:
+        this.super_seen = True
     if this.order != COPY:
         remember_path(segment, this)
     if segment.flags & RST:
@@ -421,8 +557,8 @@ def note_damage(segment: Segment, this: Side) -> None:
         this.sum_errors = this.sum_errors + 1 if error == this.sum_error else 1
         this.sum_error = error
     if this.cksum in ("bad", "ip") and segment.payload_len:
-        this.damaged.append(Damaged(segment.seq, segment.next_seq, segment.frame, segment.time_ns))
-        del this.damaged[:-MOST_DAMAGED]
+        damaged = Damaged(segment.seq, segment.next_seq, segment.frame, segment.time_ns)
+        this.damaged = (*this.damaged, damaged)[-MOST_DAMAGED:]
 
 
 def remember_path(segment: Segment, this: Side) -> None:
@@ -443,7 +579,7 @@ def remember_path(segment: Segment, this: Side) -> None:
             else:
                 this.ids_bad += 1
         this.id_last = segment.id
-    if segment.tsval is not None and (this.ts_high < 0 or seq_diff(segment.tsval, this.ts_high) > 0):
+    if segment.tsval >= 0 and (this.ts_high < 0 or seq_diff(segment.tsval, this.ts_high) > 0):
         this.ts_high = segment.tsval
 
 
@@ -475,7 +611,7 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
         else:
             flow.simultaneous = True
         this.syn_ns, this.syn_frame = segment.time_ns, segment.frame
-        this.sent.append(Sent(segment, seq_add(segment.seq, 1)))
+        remember(segment, this, seq_add(segment.seq, 1))
     else:
         resend(segment, this)
     this.syn_last_ns = segment.time_ns
@@ -492,9 +628,9 @@ def begin_side(segment: Segment, this: Side) -> None:
     this.isn, this.started = segment.seq, True
     this.max_end = segment.next_seq
     this.una = segment.seq
-    this.mss = segment.mss if segment.mss is not None else -1
-    this.wscale = min(segment.wscale, 14) if segment.wscale is not None else -1
-    this.sack_ok, this.ts_ok = segment.sack_ok, segment.tsval is not None
+    this.mss = segment.mss
+    this.wscale = min(segment.wscale, 14)  # RFC 7323 2.3
+    this.sack_ok, this.ts_ok = segment.sack_ok, segment.tsval >= 0
     this.win_raw = this.win_now = segment.win
     this.right_edge, this.edge_of_syn = seq_add(segment.ack, segment.win), True
     this.win_known = bool(segment.flags & ACK)  # a bare SYN's window has no place in the sequence space yet
@@ -532,8 +668,7 @@ def apply_data(segment: Segment, this: Side, other: Side) -> None:
     if end == segment.seq:
         return
     if order == AHEAD:
-        this.holes.append(Hole(this.max_end, segment.seq, segment))
-        del this.holes[:-MOST_HOLES]
+        this.holes = (*this.holes, Hole(this.max_end, segment.seq, segment))[-MOST_HOLES:]
     new = seq_diff(end, this.max_end)
     if order == AGAIN or order == NEEDLESS:
         this.resent += 1
@@ -550,9 +685,37 @@ def apply_data(segment: Segment, this: Side, other: Side) -> None:
             this.tlp_sent = False
         note_full(segment, this, other, length)
         if this.again is None or order not in (AGAIN, NEEDLESS) or this.hole is None:
-            this.sent.append(Sent(segment, end))
-            if len(this.sent) > MOST_SENT:
-                del this.sent[: MOST_SENT // 2]
+            remember(segment, this, end)
+
+
+def record(segment: Segment, this: Side, end: int) -> Sent:
+    sent: Sent = Sent.__new__(Sent)
+    sent.take(segment, end)
+    length = segment.end - segment.payload_at
+    if length > 0 and this.held + length <= MOST_HELD:
+        sent.data = segment.data[segment.payload_at : segment.end]
+        this.held += length
+    return sent
+
+
+def remember(segment: Segment, this: Side, end: int) -> None:
+    this.sent.append(record(segment, this, end))
+    if len(this.sent) > MOST_SENT:
+        forget(this, MOST_SENT // 2)
+
+
+def forget(this: Side, count: int) -> None:
+    """The oldest records, and what they held."""
+    for sent in this.sent[:count]:
+        let_data_go(this, sent)
+    del this.sent[:count]
+    this.done = max(0, this.done - count)
+
+
+def let_data_go(this: Side, sent: Sent) -> None:
+    if sent.data is not None:
+        this.held -= len(sent.data)
+        sent.data = None
 
 
 def note_trigger(segment: Segment, this: Side) -> None:
@@ -584,13 +747,15 @@ def note_full(segment: Segment, this: Side, other: Side, length: int) -> None:
 
 def resend(segment: Segment, this: Side) -> None:
     end = segment.next_seq
-    for sent in reversed(this.sent):
+    for place in range(len(this.sent) - 1, -1, -1):
+        sent = this.sent[place]
         if seq_diff(sent.end, segment.seq) <= 0:
             if seq_diff(sent.seq, segment.seq) < -(1 << 20):
                 break
             continue
         if seq_diff(sent.seq, end) < 0:
             sent.sent_again(segment)
+            this.done = min(this.done, place)
 
 
 def fill(segment: Segment, this: Side) -> None:
@@ -607,15 +772,16 @@ def fill(segment: Segment, this: Side) -> None:
             kept.append(hole.part(right, hole.end))
         inside = min(seq_diff(hole.end, left), seq_diff(hole.end, hole.seq), seq_diff(right, hole.seq))
         this.bytes += max(0, min(inside, segment.payload_len))
-    this.holes = kept
-    record = Sent(segment, right)
+    this.holes = tuple(kept)
+    sent = record(segment, this, right)
     if this.order == AGAIN:
-        record.count, record.finding = 2, None
+        sent.count = 2
     place = len(this.sent)
     while place and seq_diff(this.sent[place - 1].seq, left) > 0:
         place -= 1
-    this.sent.insert(place, record)
-    this.again = record
+    this.sent.insert(place, sent)
+    this.done = min(this.done, place)
+    this.again = sent
 
 
 def apply_ack(segment: Segment, this: Side, other: Side) -> None:
@@ -635,8 +801,7 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
             other.una = segment.ack
     if seq_diff(segment.ack, other.max_end) > 0:
         if other.probe_end != segment.ack:
-            other.holes.append(Hole(other.max_end, segment.ack, segment))
-            del other.holes[:-MOST_HOLES]
+            other.holes = (*other.holes, Hole(other.max_end, segment.ack, segment))[-MOST_HOLES:]
         other.max_end = segment.ack
     other.acked_ns = now
     this.wild_acks = 0
@@ -672,8 +837,9 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     now = segment.time_ns
     ack = segment.ack
     newest: Sent | None = None
-    done = 0
-    for sent in other.sent:
+    done, count = other.done, len(other.sent)
+    while done < count:
+        sent = other.sent[done]
         if seq_diff(sent.end, ack) > 0:
             break
         done += 1
@@ -685,15 +851,14 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     # Karn (RFC 6298 3): only what was sent once gives a round trip.
     if newest is not None and newest.count == 1 and not newest.sacked:
         other.sample(now - newest.last_ns)
-    if done > 2 * KEEP_ACKED:
-        del other.sent[: done - KEEP_ACKED]
+    release(other, done)
     other.una, other.una_ns = ack, now
     other.dup_acks = 0
     other.rto_count = 0
     other.tlp_sent = False
     other.maybe_tlp = None
     if other.sacked:
-        other.sacked = [block for block in other.sacked if seq_diff(block[1], ack) > 0]
+        other.sacked = tuple([block for block in other.sacked if seq_diff(block[1], ack) > 0])
     if other.recover >= 0 and seq_diff(ack, other.recover) >= 0:
         other.recover = -1
     if other.loss_recover >= 0 and seq_diff(ack, other.loss_recover) >= 0:
@@ -702,10 +867,21 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
         other.probe_end = -1
 
 
+def release(side: Side, done: int) -> None:
+    """Of what is acknowledged, the last few stay, and of those the last two with their bytes."""
+    place = done - 3
+    while place >= 0 and side.sent[place].data is not None:
+        let_data_go(side, side.sent[place])
+        place -= 1
+    side.done = done
+    if done > 2 * KEEP_ACKED:
+        forget(side, done - KEEP_ACKED)
+
+
 def judge_need(segment: Segment, sent: Sent) -> None:
     """Eifel (RFC 3522): the echoed timestamp tells which transmission the first new ACK answers."""
     finding = sent.finding
-    if finding is None or segment.tsecr is None or sent.tsval is None or sent.first_tsval is None:
+    if finding is None or segment.tsecr < 0 or sent.tsval < 0 or sent.first_tsval < 0:
         return
     if sent.tsval == sent.first_tsval or finding.detail.get("needed") != "unknown":
         return
@@ -733,7 +909,7 @@ def score(segment: Segment, this: Side, other: Side) -> None:
                 left = a if seq_diff(a, left) < 0 else left
                 right = b if seq_diff(b, right) > 0 else right
         merged.append((left, right))
-        other.sacked = merged[-MOST_SACKED:]
+        other.sacked = tuple(merged[-MOST_SACKED:])
         for sent in reversed(other.sent):
             if seq_diff(sent.end, left) <= 0:
                 break

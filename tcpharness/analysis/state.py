@@ -3,13 +3,23 @@
 Plain ints in slots objects; -1 means not known. Times are nanoseconds of the capture's clock.
 """
 
+# Compiled along with flow.py: a loop costs less than a generator.
+# ruff: noqa: PLR0915, SIM110
+
 from __future__ import annotations
 
 from tcpharness.analysis.finding import Finding, FlowKey
+from tcpharness.packet.address import address_text
 from tcpharness.packet.segment import Segment, seq_diff
 
+EIGHT_BYTES = (1 << 64) - 1
 RTO_FLOOR_NS = 200_000_000  # Linux' tcp_rto_min; RFC 6298 2.4 asks for a second
-NO_KEY = FlowKey("", 0, "", 0)
+
+
+def address_of(version: int, high: int, low: int) -> str:
+    if version == 4:
+        return address_text(low.to_bytes(4, "big"))
+    return address_text((high & EIGHT_BYTES).to_bytes(8, "big") + (low & EIGHT_BYTES).to_bytes(8, "big"))
 
 
 class Sent:
@@ -17,10 +27,11 @@ class Sent:
 
     __slots__ = (
         "acked_ns", "count", "data", "end", "finding", "first_ns", "first_sum", "first_tsval", "flags", "id",
-        "last_ns", "payload_at", "sacked", "seq", "stop", "sum", "tsval",
+        "last_ns", "sacked", "seq", "sum", "tsval",
     )  # fmt: skip
 
-    def __init__(self, segment: Segment, end: int) -> None:
+    def take(self, segment: Segment, end: int) -> None:
+        """All of it, for it is made by `__new__` alone: once a segment with data."""
         self.seq, self.end = segment.seq, end
         self.first_ns = self.last_ns = segment.time_ns
         self.count = 1
@@ -31,7 +42,7 @@ class Sent:
         # With the ack, the window and the timestamp in it, a checksum stands for the whole segment.
         self.sum = self.first_sum = segment.cksum
         self.flags = segment.flags
-        self.data, self.payload_at, self.stop = segment.data, segment.payload_at, segment.end
+        self.data: bytes | None = None  # the captured payload, while it may be compared
         self.finding: Finding | None = None
 
     def keep(self, finding: Finding) -> None:
@@ -54,8 +65,8 @@ class Hole:
         self.since_ns = segment.time_ns if segment else 0
         self.frame = segment.frame if segment else 0
         self.id = segment.id if segment else 0
-        self.tsval = segment.tsval if segment else None
-        self.tsecr = segment.tsecr if segment else None
+        self.tsval = segment.tsval if segment else -1
+        self.tsecr = segment.tsecr if segment else -1
 
     def part(self, seq: int, end: int) -> Hole:
         hole = Hole(seq, end)
@@ -69,7 +80,7 @@ class Hole:
         RFC 7323 4.3: an echo never goes back, so within one tick of the sender's own clock the newer echo
         was sent later: the ACK that asked for a repeat is what it echoes.
         """
-        if segment.tsecr is None or self.tsecr is None or segment.tsecr == self.tsecr:
+        if segment.tsecr < 0 or self.tsecr < 0 or segment.tsecr == self.tsecr:
             return 0
         return 1 if seq_diff(segment.tsecr, self.tsecr) < 0 else -1
 
@@ -88,13 +99,14 @@ class Side:
 
     __slots__ = (  # noqa: RUF023 (by subject)
         # who
-        "flow", "key", "other",
+        "flow", "named", "other",
         # its SYN: isn -1 when none was captured; mss and wscale -1 when not offered
         "isn", "mss", "options_known", "sack_ok", "scaling", "syn_frame", "syn_last_ns", "syn_ns", "syns",
         "ts_ok", "wscale",
         # the stream it sends (RFC 9293 3.3.1): una is what the other side has acknowledged of it
         "acked", "acked_ns", "bytes", "damaged", "dup_acks", "fin_acked", "fin_ns", "fin_seq", "frames",
-        "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started", "una", "una_ns",
+        "done", "held", "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started",
+        "una", "una_ns",
         # its recovery: end of a fast recovery, of a timeout's slow start
         "loss_ns", "loss_recover", "maybe_tlp", "recover", "rto_count", "rto_first_ns", "rto_frame",
         "rto_last_ns", "tlp_sent",
@@ -117,15 +129,16 @@ class Side:
         # its round trips as seen from here, without the other half of the path
         "rtt_min", "rttvar", "srtt",
         # what has been said once
-        "said",
+        "gap_said", "offload_said", "said", "snapped", "super_seen",
         # facts of the segment that is being looked at
         "acceptable_ack", "acks_fin", "advance", "again", "answers", "cksum", "cksum_right", "edge_moved",
         "elapsed_ns", "evidence", "first_was_probe", "hole", "is_dsack", "is_dup_ack", "new_sack", "order",
         "repairs", "signs", "stale", "trigger", "usable",
     )  # fmt: skip
 
-    def __init__(self, flow: Flow, key: FlowKey) -> None:
-        self.flow, self.key = flow, key
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.named: FlowKey | None = None
         self.other: Side = self
         self.isn = self.mss = self.wscale = -1
         self.options_known = self.sack_ok = self.scaling = self.ts_ok = False
@@ -135,9 +148,11 @@ class Side:
         self.acked_ns = self.una_ns = self.max_end_ns = self.last_ns = -1
         self.bytes = self.dup_acks = self.frames = self.resent = self.max_end = self.una = 0
         self.fin_seq = self.fin_ns = -1
-        self.damaged: list[Damaged] = []
-        self.holes: list[Hole] = []
-        self.sacked: list[tuple[int, int]] = []
+        self.done = 0  # records at the front of `sent` that are acknowledged
+        self.held = 0  # bytes of payload in them
+        self.damaged: tuple[Damaged, ...] = ()
+        self.holes: tuple[Hole, ...] = ()
+        self.sacked: tuple[tuple[int, int], ...] = ()
         self.sent: list[Sent] = []
         self.loss_ns = self.loss_recover = self.recover = -1
         self.maybe_tlp: Sent | None = None
@@ -157,14 +172,16 @@ class Side:
         self.reset_finding: Finding | None = None
         self.rst_frame = self.rst_id = self.rst_seq = 0
         self.rst_ns = -1
-        self.rst_tsval: int | None = None
+        self.rst_tsval = -1
         self.id_last = self.ts_high = self.ttl_last = self.ttl_mode = -1
         self.ids_bad = self.ids_good = self.ttl_votes = 0
         self.partial_hints = self.sum_errors = self.sums_correct = self.sums_offload = 0
         self.sum_error = -1
-        self.bad_findings: list[Finding] = []
+        self.bad_findings: tuple[Finding, ...] = ()
         self.rtt_min = self.rttvar = self.srtt = -1
-        self.said: set[str] = set()
+        self.said: frozenset[str] = frozenset()
+        self.gap_said = -1
+        self.offload_said = self.snapped = self.super_seen = False
         self.acceptable_ack = self.usable = True
         self.first_was_probe = self.stale = False
         self.acks_fin = self.is_dsack = self.is_dup_ack = self.new_sack = False
@@ -174,6 +191,20 @@ class Side:
         self.answers = self.cksum = self.evidence = self.trigger = ""
         self.hole: Hole | None = None
         self.repairs: Damaged | None = None
+
+    @property
+    def key(self) -> FlowKey:
+        """Who it is, in words; made when somebody asks, for most segments give no finding."""
+        if self.named is None:
+            self.named = self.flow.key_of(self)
+        return self.named
+
+    def say(self, word: str) -> None:
+        """For what is said once a direction: `if word in this.said` asks."""
+        self.said |= {word}
+
+    def unsay(self, word: str) -> None:
+        self.said -= {word}
 
     def in_flight(self) -> int:
         """Bytes sent and not acknowledged, as this vantage sees it."""
@@ -204,9 +235,9 @@ class Side:
         """True when this side's IPv4 ids have proven to count up; RFC 6864 promises nothing."""
         return self.ids_good >= 2 and self.ids_bad * 9 <= self.ids_good
 
-    def sent_before(self, segment: Segment, ip_id: int, tsval: int | None) -> int:
+    def sent_before(self, segment: Segment, ip_id: int, tsval: int) -> int:
         """1 when the segment was sent before the one of these marks, -1 when after, 0 when nothing tells."""
-        if segment.tsval is not None and tsval is not None and segment.tsval != tsval:
+        if segment.tsval >= 0 and tsval >= 0 and segment.tsval != tsval:
             return 1 if seq_diff(segment.tsval, tsval) < 0 else -1
         if segment.version == 4 and segment.id and ip_id and segment.id != ip_id and self.ids_count():
             return -1 if (segment.id - ip_id) & 0xFFFF < 0x8000 else 1
@@ -218,7 +249,7 @@ class Side:
     def keep_bad(self, finding: Finding) -> None:
         """The first few, until it is known whether all are wrong by the same amount."""
         if len(self.bad_findings) < 3:
-            self.bad_findings.append(finding)
+            self.bad_findings += (finding,)
 
     def troubled(self) -> bool:
         """True while the receiver reports a hole, or a recovery is under way."""
@@ -226,27 +257,42 @@ class Side:
 
     def sent_lately(self, seq: int) -> bool:
         """True when a segment that is still remembered began or ended at `seq`."""
-        return any(sent.seq == seq or sent.end == seq for sent in self.sent)
+        for sent in self.sent:
+            if sent.seq == seq or sent.end == seq:
+                return True
+        return False
 
 
 class Flow:
-    """Two sides, and how far they got."""
+    """Two sides, and how far they got. Addresses as two numbers of 64 bits each, as a segment has them."""
 
-    __slots__ = (
-        "a", "b", "closed", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns",
+    __slots__ = (  # noqa: RUF023 (by subject)
+        "a", "b", "next", "version", "a_high", "a_low", "a_port", "b_high", "b_low", "b_port",
+        "closed", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns",
         "opener", "reused", "simultaneous",
     )  # fmt: skip
 
-    def __init__(self, key: FlowKey, first_ns: int, first_frame: int) -> None:
-        self.a, self.b = Side(self, key), Side(self, key.reversed())
+    def __init__(self, segment: Segment) -> None:
+        self.a, self.b = Side(self), Side(self)
         self.a.other, self.b.other = self.b, self.a
-        self.first_ns = self.last_ns = first_ns
-        self.first_frame = self.last_frame = first_frame
+        self.next: Flow | None = None  # in its bucket
+        self.version = segment.version
+        self.a_high, self.a_low, self.a_port = segment.src_high, segment.src_low, segment.sport
+        self.b_high, self.b_low, self.b_port = segment.dst_high, segment.dst_low, segment.dport
+        self.first_ns = self.last_ns = segment.time_ns
+        self.first_frame = self.last_frame = segment.frame
         self.frames = 0
         self.handshake = 0  # 1: SYN, 2: SYN-ACK, 3: complete
         self.opener: Side | None = None
         self.closed = ""  # "closed", "reset", "refused"
         self.reused = self.simultaneous = False
+
+    def key_of(self, side: Side) -> FlowKey:
+        first = address_of(self.version, self.a_high, self.a_low)
+        second = address_of(self.version, self.b_high, self.b_low)
+        if side is self.a:
+            return FlowKey(first, self.a_port, second, self.b_port)
+        return FlowKey(second, self.b_port, first, self.a_port)
 
     def rtt_ns(self) -> int | None:
         """The whole round trip: the two halves left and right of the vantage; None while one is not known."""

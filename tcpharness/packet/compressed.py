@@ -51,7 +51,7 @@ class Inflating:
 
     def _next(self) -> bytes:
         # Whatever has come: a file that is still being written, or a pipe, must not be waited out.
-        piece = self.source.peek(1) and self.source.take(len(self.source.buffer) - self.source.start)
+        piece = self.source.peek(1) and self.source.take(self.source.left())
         return piece or b""
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NULL, ETHERNET, LOOP, SLL, IPV4, IPV6, SLL2 = 0, 1, 108, 113, 228, 229, 276
-RAW = (101, 12, 14)
+RAW_IP = 101
+RAW = (RAW_IP, 12, 14)
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_PPPOE = 0x0800, 0x86DD, 0x8864
 # BSD loopback gives the address family of the machine that captured: AF_INET6 differs by system.

@@ -15,7 +15,15 @@ from struct import Struct, pack
 from typing import BinaryIO
 
 from tcpharness.packet.compressed import plain
-from tcpharness.packet.pcapng import SECTION_HEADER, read_pcapng
+from tcpharness.packet.pcapng import (
+    MOST_BLOCK_LEN,
+    PACKET,
+    SECTION_HEADER,
+    Section,
+    note_drops,
+    read_block,
+    read_section,
+)
 from tcpharness.packet.source import Frame, NotReadable, Source
 
 MICRO, NANO, MICRO_PADDED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
@@ -26,62 +34,166 @@ FILE_HEADER_LEN, RECORD_HEADER_LEN = 24, 16
 
 
 class Reader:
-    """Iterates over the frames of a capture file; afterwards `problems` and `drops` are complete."""
+    """The frames of a capture file: iterate, or `advance` and look. Then `problems` and `drops` are complete.
+
+    After `advance`, the frame is data[data_at : data_at + cap_len], a piece of a larger buffer.
+    """
+
+    __slots__ = (
+        "big", "cap_len", "data", "data_at", "drops", "ended", "file", "format", "interface", "linktype",
+        "padded", "problems", "scale", "section", "source", "time_ns", "wire_len",
+    )  # fmt: skip
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.problems: list[str] = []
         self.drops = 0  # frames that the capture says were lost, as pcapng's statistics have it
         self.format = ""
+        self.ended = False
+        self.source = Source(file)
+        self.section: Section | None = None  # of pcapng
+        self.big, self.scale, self.padded = False, 1, 0
+        self.data = b""
+        self.data_at = self.cap_len = self.wire_len = self.time_ns = self.interface = 0
+        self.linktype = 1
 
     def __iter__(self) -> Iterator[Frame]:
-        source = Source(self.file)
+        while self.advance():
+            data = self.data[self.data_at : self.data_at + self.cap_len]
+            yield Frame(self.time_ns, data, self.wire_len, self.linktype, self.interface)
+
+    def advance(self) -> bool:
+        """To the next frame; False at the end, or where the file can't be read any further."""
+        if self.ended:
+            return False
         try:
-            source = plain(source)
-            yield from self._frames(source)
+            if not self.format:
+                self.begin()
+            if self.next_record() if self.section is None else self.next_block():
+                return True
         except NotReadable as problem:
             self.problems.append(str(problem))
         except OSError as error:
-            self.problems.append(f"reading stopped at byte {source.at}: {error.strerror or error}")
+            self.problems.append(f"reading stopped at byte {self.source.at}: {error.strerror or error}")
+        self.ended = True
+        return False
 
-    def _frames(self, source: Source) -> Iterator[Frame]:
+    def begin(self) -> None:
+        """By the first four bytes."""
+        self.source = source = plain(self.source)
         magic = source.take(4)
         if not magic:
             raise NotReadable("the file is empty")
         if magic == SECTION_HEADER:
             self.format = "pcapng"
-            yield from read_pcapng(source, self)
+            self.section = read_section(source)
             return
         for order in "<>":
             number = Struct(order + "I").unpack(magic.ljust(4, b"\0"))[0]
             if number in SCALES and len(magic) == 4:
                 self.format = "pcap"
-                yield from read_pcap(source, order, number)
+                self.begin_pcap(order, number)
                 return
         raise NotReadable(f"not a capture: it begins with {magic.hex()}; expected pcap or pcapng")
 
+    def begin_pcap(self, order: str, magic: int) -> None:
+        header = self.source.take(FILE_HEADER_LEN - 4)
+        if len(header) < FILE_HEADER_LEN - 4:
+            raise NotReadable(f"truncated at byte {self.source.at}: the pcap header takes 24")
+        # The upper bits of the link type field may hold an FCS length.
+        self.linktype = Struct(order + "I").unpack_from(header, 16)[0] & 0xFFFF
+        self.big, self.scale = order == ">", SCALES[magic]
+        self.padded = 8 if magic == MICRO_PADDED else 0
 
-def read_pcap(source: Source, order: str, magic: int) -> Iterator[Frame]:
-    header = source.take(FILE_HEADER_LEN - 4)
-    if len(header) < FILE_HEADER_LEN - 4:
-        raise NotReadable(f"truncated at byte {source.at}: the pcap header takes 24")
-    # The upper bits of the link type field may hold an FCS length.
-    linktype = Struct(order + "I").unpack_from(header, 16)[0] & 0xFFFF
-    scale = SCALES[magic]
-    record = Struct(order + ("IIII8x" if magic == MICRO_PADDED else "IIII"))
-    take, unpack, size = source.take, record.unpack, record.size
-    while head := take(size):
-        if len(head) < size:
-            raise NotReadable(f"truncated at byte {source.at}: inside a record header")
-        seconds, fraction, cap_len, wire_len = unpack(head)
+    def next_record(self) -> bool:
+        """Seconds, fraction, captured length, length on the wire, then the frame."""
+        source = self.source
+        size = RECORD_HEADER_LEN + self.padded
+        if not source.have(size):
+            if not source.left():
+                return False
+            raise NotReadable(f"truncated at byte {source.base + len(source.buffer)}: inside a record header")
+        data, at = source.buffer, source.start
+        if self.big:
+            seconds, fraction = four_big(data, at), four_big(data, at + 4)
+            cap_len, wire_len = four_big(data, at + 8), four_big(data, at + 12)
+        else:
+            seconds, fraction = four_little(data, at), four_little(data, at + 4)
+            cap_len, wire_len = four_little(data, at + 8), four_little(data, at + 12)
         if cap_len > MOST_FRAME_LEN:
-            raise NotReadable(f"byte {source.at - size}: a record of {cap_len} bytes is not believable")
-        data = take(cap_len)
-        if len(data) < cap_len:
+            raise NotReadable(f"byte {source.at}: a record of {cap_len} bytes is not believable")
+        if not source.have(size + cap_len):
             raise NotReadable(
-                f"truncated at byte {source.at}: a record of {cap_len} bytes ends after {len(data)}"
+                f"truncated at byte {source.base + len(source.buffer)}: "
+                f"a record of {cap_len} bytes ends after {source.left() - size}"
             )
-        yield Frame(seconds * 1_000_000_000 + fraction * scale, data, max(wire_len, cap_len), linktype)
+        self.data, self.data_at, self.cap_len = source.buffer, source.start + size, cap_len
+        self.time_ns = seconds * 1_000_000_000 + fraction * self.scale
+        self.wire_len = wire_len if wire_len > cap_len else cap_len
+        source.skip(size + cap_len)
+        return True
+
+    def next_block(self) -> bool:
+        """Enhanced packets here; every other block in pcapng.py."""
+        source, section = self.source, self.section
+        assert section is not None
+        while source.have(8):
+            data, at = source.buffer, source.start
+            big = section.big
+            kind = four_big(data, at) if big else four_little(data, at)
+            length = four_big(data, at + 4) if big else four_little(data, at + 4)
+            if kind == PACKET and 32 <= length <= MOST_BLOCK_LEN and source.have((length + 3) & ~3):
+                self.packet_block(section, big, length)
+                return True
+            frame = read_block(source, section, kind, length)
+            self.drops = section.dropped()
+            if frame is not None:
+                self.data, self.data_at, self.cap_len = frame.data, 0, len(frame.data)
+                self.time_ns, self.wire_len = frame.time_ns, frame.wire_len
+                self.linktype, self.interface = frame.linktype, frame.interface
+                return True
+        if source.left():
+            raise NotReadable(f"truncated at byte {source.base + len(source.buffer)}: inside a block header")
+        return False
+
+    def packet_block(self, section: Section, big: bool, length: int) -> None:
+        source = self.source
+        data, at = source.buffer, source.start
+        if big:
+            number, high, low = four_big(data, at + 8), four_big(data, at + 12), four_big(data, at + 16)
+            cap_len, wire_len = four_big(data, at + 20), four_big(data, at + 24)
+        else:
+            number, high = four_little(data, at + 8), four_little(data, at + 12)
+            low = four_little(data, at + 16)
+            cap_len, wire_len = four_little(data, at + 20), four_little(data, at + 24)
+        interface = section.interface(number, source.at)
+        if 32 + cap_len > length:
+            raise NotReadable(
+                f"byte {source.at}: a packet says {cap_len} bytes, its block has {max(length - 32, 0)}"
+            )
+        if length - cap_len >= 40:  # options
+            note_drops(section, interface, data[at + 28 + ((cap_len + 3) & ~3) : at + length - 4])
+            self.drops = section.dropped()
+        self.data, self.data_at, self.cap_len = data, at + 28, cap_len
+        unit = interface.unit_ns
+        if unit and high < 0x800000:
+            self.time_ns = (high << 32 | low) * unit + interface.offset_ns
+        else:
+            self.time_ns = interface.time_ns(high, low)
+        self.wire_len = wire_len if wire_len > cap_len else cap_len
+        self.linktype, self.interface = interface.linktype, number
+        source.skip((length + 3) & ~3)
+
+
+def four_little(data: bytes, at: int) -> int:
+    # Halves first: in C a byte times 2 ** 24 would overflow.
+    low, high = data[at + 1] << 8 | data[at], data[at + 3] << 8 | data[at + 2]
+    return high << 16 | low
+
+
+def four_big(data: bytes, at: int) -> int:
+    high, low = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+    return high << 16 | low
 
 
 def read(data: bytes | BinaryIO) -> Iterator[Frame]:

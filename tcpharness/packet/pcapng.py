@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from struct import Struct
 from struct import error as StructError
-from typing import Protocol
 
 from tcpharness.packet.source import Frame, NotReadable, Source
 
@@ -16,28 +14,41 @@ TSRESOL, TSOFFSET = 9, 14  # options of an interface
 DROP_COUNT = 4  # option of a packet
 IFDROP, OSDROP = 5, 7  # options of a statistics block
 MOST_BLOCK_LEN = 32 << 20
+MOST_OFFSET_S = 1 << 32  # seconds; beyond, the offset is no time
+LAST_NS = (1 << 63) - 1
 
 
-class Drops(Protocol):
-    drops: int
-
-
-@dataclass(slots=True)
 class Interface:
-    linktype: int
-    snaplen: int
-    units_per_second: int = 1_000_000
-    offset_s: int = 0
-    dropped: int = 0
+    """What a section says of one: `unit_ns` is 0 where its clock's unit is no whole number of nanoseconds."""
+
+    __slots__ = ("dropped", "linktype", "offset_ns", "snaplen", "unit_ns", "units_per_second")
+
+    def __init__(self, linktype: int, snaplen: int) -> None:
+        self.linktype, self.snaplen = linktype, snaplen
+        self.dropped = 0
+        self.clock(1_000_000, 0)
+
+    def clock(self, units_per_second: int, offset_s: int) -> None:
+        self.units_per_second = units_per_second
+        self.unit_ns = 0 if 1_000_000_000 % units_per_second else 1_000_000_000 // units_per_second
+        self.offset_ns = offset_s * 1_000_000_000
 
     def time_ns(self, high: int, low: int) -> int:
-        return (high << 32 | low) * 1_000_000_000 // self.units_per_second + self.offset_s * 1_000_000_000
+        """Nanoseconds since the epoch; what 64 bits can't hold is a lie, and given as their largest."""
+        units = low + (high << 32)
+        return min(units * 1_000_000_000 // self.units_per_second + self.offset_ns, LAST_NS)
 
 
-@dataclass(slots=True)
 class Section:
-    order: str
-    interfaces: list[Interface] = field(default_factory=list)
+    """Byte order and interfaces; `lost` are the frames that earlier sections say were dropped."""
+
+    __slots__ = ("big", "interfaces", "lost", "order")
+
+    def __init__(self, big: bool, lost: int = 0) -> None:
+        self.big = big
+        self.order = ">" if big else "<"
+        self.lost = lost
+        self.interfaces: list[Interface] = []
 
     def unpack(self, shape: str, body: bytes, at: int = 0) -> tuple[int, ...]:
         return Struct(self.order + shape).unpack_from(body, at)
@@ -47,42 +58,40 @@ class Section:
             raise NotReadable(f"byte {at}: a packet of interface {number}, of which there is no description")
         return self.interfaces[number]
 
-
-def read_pcapng(source: Source, total: Drops) -> Iterator[Frame]:
-    """The frames of all sections; the first block's type has been taken already."""
-    section = _section(source)
-    dropped = 0
-    while head := source.take(8):
-        at = source.at - len(head)
-        if len(head) < 8:
-            raise NotReadable(f"truncated at byte {source.at}: inside a block header")
-        if head[:4] == SECTION_HEADER:
-            dropped += sum(i.dropped for i in section.interfaces)
-            section = _section(source, head[4:])
-            continue
-        kind, length = section.unpack("II", head)
-        body = _body(source, length, at)
-        try:
-            frame = _block(section, kind, body, at)
-        except StructError:
-            raise NotReadable(f"byte {at}: a block of type {kind} is shorter than its own fields") from None
-        if frame is not None:
-            yield frame
-        total.drops = dropped + sum(i.dropped for i in section.interfaces)
+    def dropped(self) -> int:
+        return self.lost + sum(interface.dropped for interface in self.interfaces)
 
 
-def _section(source: Source, length: bytes = b"") -> Section:
-    head = (length or source.take(4)) + source.take(4)
-    at = source.at - 12
+def read_block(source: Source, section: Section, kind: int, length: int) -> Frame | None:
+    """The block at `source`, of which the first twelve bytes are there; what it holds, when it is a frame."""
+    at = source.at
+    if source.peek(4) == SECTION_HEADER:
+        source.skip(4)
+        again = read_section(source, section.dropped())
+        section.big, section.order, section.lost = again.big, again.order, again.lost
+        section.interfaces = []
+        return None
+    source.skip(8)
+    body = _body(source, length, at)
+    try:
+        return _block(section, kind, body, at)
+    except StructError:
+        raise NotReadable(f"byte {at}: a block of type {kind} is shorter than its own fields") from None
+
+
+def read_section(source: Source, lost: int = 0) -> Section:
+    """A section header, whose type has been taken already."""
+    at = source.at - 4
+    head = source.take(8)
     order = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}.get(head[4:8])
     if order is None:
-        raise NotReadable(f"byte {max(at, 0)}: a pcapng section without its byte-order mark")
+        raise NotReadable(f"byte {at}: a pcapng section without its byte-order mark")
     total = Struct(order + "I").unpack(head[:4])[0]
     if total < 28 or total > MOST_BLOCK_LEN:
         raise NotReadable(f"byte {at}: a section header of {total} bytes is not believable")
     if len(source.take(total - 12)) < total - 12:
         raise NotReadable(f"truncated at byte {source.at}: inside the section header")
-    return Section(order)
+    return Section(order == ">", lost)
 
 
 def _body(source: Source, length: int, at: int) -> bytes:
@@ -99,8 +108,8 @@ def _body(source: Source, length: int, at: int) -> bytes:
 
 def _block(section: Section, kind: int, body: bytes, at: int) -> Frame | None:
     """What the block holds; name resolution, secrets, and whatever we do not know are passed over."""
-    if kind == PACKET:
-        return _packet(section, body, at)
+    if kind == PACKET:  # the reader takes all that are long enough to be one
+        raise NotReadable(f"byte {at}: a block of type {PACKET} is shorter than its own fields")
     if kind == INTERFACE:
         section.interfaces.append(_interface(section, body))
     elif kind == STATISTICS:
@@ -115,27 +124,23 @@ def _block(section: Section, kind: int, body: bytes, at: int) -> Frame | None:
 def _interface(section: Section, body: bytes) -> Interface:
     linktype, _, snaplen = section.unpack("HHI", body)
     interface = Interface(linktype, snaplen)
+    units, offset_s = 1_000_000, 0
     for code, value in options(section, body[8:]):
         if code == TSRESOL and value:
             # The high bit says whether the rest is a power of two or of ten.
             power = value[0] & 0x7F
-            interface.units_per_second = 1 << power if value[0] & 0x80 else 10**power
+            units = 1 << power if value[0] & 0x80 else 10**power
         elif code == TSOFFSET and len(value) == 8:
-            interface.offset_s = section.unpack("q", value)[0]
+            offset_s = section.unpack("q", value)[0]
+    interface.clock(units, offset_s if abs(offset_s) < MOST_OFFSET_S else 0)
     return interface
 
 
-def _packet(section: Section, body: bytes, at: int) -> Frame:
-    number, high, low, cap_len, wire_len = section.unpack("IIIII", body)
-    interface = section.interface(number, at)
-    data = body[20 : 20 + cap_len]
-    if len(data) < cap_len:
-        raise NotReadable(f"byte {at}: a packet says {cap_len} bytes, its block has {len(data)}")
-    rest = body[20 + ((cap_len + 3) & ~3) :]
-    for code, value in options(section, rest) if rest else ():
+def note_drops(section: Section, interface: Interface, rest: bytes) -> None:
+    """The options of a packet: what was dropped since the one before."""
+    for code, value in options(section, rest):
         if code == DROP_COUNT and len(value) == 8:
             interface.dropped += section.unpack("Q", value)[0]
-    return Frame(interface.time_ns(high, low), data, max(wire_len, cap_len), interface.linktype, number)
 
 
 def _simple(section: Section, body: bytes, at: int) -> Frame:

@@ -7,13 +7,12 @@ Sequence numbers have their own arithmetic (RFC 9293 3.4): never compare them wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
 from tcpharness.packet.address import address_text, mac_text
 from tcpharness.packet.ip import IpHeader, read_ip
-from tcpharness.packet.link import read_link
+from tcpharness.packet.link import ETHERNET, RAW_IP, SLL, read_link
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 FLAG_LETTERS = "FSRP.UEWe"  # tcpdump's, from bit 0 on
@@ -22,23 +21,24 @@ FLAG_LETTERS = "FSRP.UEWe"  # tcpdump's, from bit 0 on
 SPORT, DPORT, SEQ, ACK_NUMBER, OFFSET_RESERVED, FLAGS, WINDOW, CKSUM, URGENT, OPTIONS = (
     0, 2, 4, 8, 12, 13, 14, 16, 18, 20,
 )  # fmt: skip
-TCP_HEADER = Struct("!HHIIBBHHH")
+TCP_HEADER_LEN = 20
 
 EOL, NOP, MSS, WSCALE, SACK_OK, SACK, TIMESTAMP = 0, 1, 2, 3, 4, 5, 8
-TIMESTAMP_ONLY = b"\x01\x01\x08\x0a"  # nop, nop, TS: what nearly every segment carries
 TWO_NUMBERS = Struct("!II")
 
 SEQ_SPACE = 1 << 32
 SEQ_HALF = 1 << 31
+MASK = SEQ_SPACE - 1
+SIGN = 1 << 63
 
 
 def seq_add(seq: int, count: int) -> int:
-    return (seq + count) % SEQ_SPACE
+    return (seq + count) & MASK
 
 
 def seq_diff(a: int, b: int) -> int:
     """a - b as a signed number: how far a is ahead of b in the 32-bit circle."""
-    return (a - b + SEQ_HALF) % SEQ_SPACE - SEQ_HALF
+    return ((a - b + SEQ_HALF) & MASK) - SEQ_HALF
 
 
 def seq_lt(a: int, b: int) -> bool:
@@ -77,61 +77,83 @@ class Options(NamedTuple):
     tsecr: int | None = None
 
 
-@dataclass(slots=True)
 class Segment:
-    """One frame. Ports, numbers and windows as on the wire; `win` is not scaled, `len` fields are bytes."""
+    """One frame. Ports, numbers and windows as on the wire; `win` is not scaled, `len` fields are bytes.
 
-    time_ns: int = 0
-    frame: int = 0  # from 1 in its capture
-    wire_len: int = 0
-    cap_len: int = 0
-    src_mac: str = ""
-    dst_mac: str = ""
-    ethertype: int = 0
-    vlans: tuple[int, ...] = ()
-    version: int = 0  # 4, 6; 0: no IP
-    src: str = ""
-    dst: str = ""
-    ttl: int = 0  # IPv6: hop limit
-    tos: int = 0  # IPv6: traffic class
-    id: int = 0  # IPv6: that of a fragment header
-    df: bool = False
-    mf: bool = False
-    frag_offset: int = 0  # bytes
-    proto: int = 0
-    ip_len: int = 0  # IPv4: total length; IPv6: payload length
-    ip_cksum: int = 0
-    ip_options: bytes = b""
-    sport: int = 0
-    dport: int = 0
-    seq: int = 0
-    ack: int = 0
-    flags: int = 0
-    win: int = 0
-    cksum: int = 0
-    urg: int = 0
-    offset: int = 0  # 32-bit words
-    reserved: int = 0
-    mss: int | None = None
-    wscale: int | None = None
-    sack_ok: bool = False
-    sacks: tuple[tuple[int, int], ...] = ()
-    tsval: int | None = None
-    tsecr: int | None = None
-    payload_len: int = 0  # by the IP length, also when the capture holds less
-    is_tcp: bool = False
-    kind: str = ""  # of a frame that is not TCP: "arp", "udp", "icmp", "ethertype 0x88b5", ...
-    malformed: str | None = None
-    tunnel: str = ""  # what it was wrapped in: "vxlan", "gre", "ipip"
-    whole: bool = False  # all bytes of the TCP segment were captured
-    data: bytes = b""  # the frame, from which the parts below are cut
-    ip_at: int = 0
-    tcp_at: int = 0
-    payload_at: int = 0
-    end: int = 0  # where the captured part of the IP packet ends in `data`
-    tcp_len: int = 0  # header and payload by the IP length
-    src_bytes: bytes = b""
-    dst_bytes: bytes = b""
+    Plain ints in a slots object, for it is filled once a packet (segment.pxd has their widths): what a
+    segment does not have is -1 (`mss wscale tsval tsecr`). Texts and bytes are cut out when asked for.
+    """
+
+    __slots__ = (  # noqa: RUF023 (by subject)
+        # the frame
+        "time_ns", "frame", "wire_len", "cap_len", "data", "at", "ethertype", "vlans", "mac_at", "kind",
+        # IP: `ip_len` is IPv4's total length or IPv6's payload length; `frag_offset` in bytes
+        "version", "ip_at", "ip_header_len", "src_at", "src_high", "src_low", "dst_high", "dst_low", "ttl",
+        "tos", "id", "df", "mf", "frag_offset", "proto", "ip_len", "ip_cksum", "tunnel",
+        # TCP: `offset` in 32-bit words; `end` is where the captured part ends in `data`; `tcp_len` is header
+        # and payload, `payload_len` payload, both by the IP length, also when the capture holds less
+        "is_tcp", "tcp_at", "payload_at", "end", "tcp_len", "payload_len", "whole", "malformed",
+        "sport", "dport", "seq", "ack", "flags", "win", "cksum", "urg", "offset", "reserved",
+        # its options
+        "mss", "wscale", "sack_ok", "sacks", "tsval", "tsecr",
+    )  # fmt: skip
+
+    def __init__(self, time_ns: int = 0, frame: int = 0) -> None:
+        self.time_ns, self.frame = time_ns, frame  # frames count from 1 in their capture
+        self.wire_len = self.cap_len = 0
+        self.data = b""
+        self.at = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing is known but the frame's bytes."""
+        self.ethertype, self.mac_at = 0, -1
+        self.vlans: tuple[int, ...] = ()
+        self.kind = ""  # of a frame that is not TCP: "arp", "udp", "icmp", "ethertype 0x88b5", ...
+        self.version = self.ip_at = self.ip_header_len = 0
+        self.src_at = -1
+        self.src_high = self.src_low = self.dst_high = self.dst_low = 0
+        self.ttl = self.tos = self.id = self.frag_offset = self.proto = self.ip_len = self.ip_cksum = 0
+        self.df = self.mf = self.is_tcp = self.whole = False
+        self.tunnel = ""  # what it was wrapped in: "vxlan", "gre", "ipip"
+        self.tcp_at = self.payload_at = self.end = self.tcp_len = self.payload_len = 0
+        self.malformed: str | None = None
+        self.sport = self.dport = self.seq = self.ack = self.flags = self.win = self.cksum = self.urg = 0
+        self.offset = self.reserved = 0
+        self.forget_options()
+
+    def forget_options(self) -> None:
+        self.mss = self.wscale = self.tsval = self.tsecr = -1
+        self.sack_ok = False
+        self.sacks: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def src_bytes(self) -> bytes:
+        at = self.src_at
+        return b"" if at < 0 else self.data[at : at + (4 if self.version == 4 else 16)]
+
+    @property
+    def dst_bytes(self) -> bytes:
+        at = self.src_at
+        if at < 0:
+            return b""
+        return self.data[at + 4 : at + 8] if self.version == 4 else self.data[at + 16 : at + 32]
+
+    @property
+    def src(self) -> str:
+        return address_text(self.src_bytes) if self.src_at >= 0 else ""
+
+    @property
+    def dst(self) -> str:
+        return address_text(self.dst_bytes) if self.src_at >= 0 else ""
+
+    @property
+    def src_mac(self) -> str:
+        return "" if self.mac_at < 0 else mac_text(self.data[self.mac_at + 6 : self.mac_at + 12])
+
+    @property
+    def dst_mac(self) -> str:
+        return "" if self.mac_at < 0 else mac_text(self.data[self.mac_at : self.mac_at + 6])
 
     @property
     def payload(self) -> bytes:
@@ -144,9 +166,11 @@ class Segment:
     @property
     def ip_header(self) -> bytes:
         """The IPv4 header with its options, b"" for IPv6."""
-        if self.version != 4:
-            return b""
-        return self.data[self.ip_at : self.ip_at + 20 + len(self.ip_options)]
+        return self.data[self.ip_at : self.ip_at + self.ip_header_len] if self.version == 4 else b""
+
+    @property
+    def ip_options(self) -> bytes:
+        return self.ip_header[20:]
 
     @property
     def options(self) -> tuple[tuple[int, bytes], ...]:
@@ -156,96 +180,257 @@ class Segment:
     @property
     def next_seq(self) -> int:
         """seq plus what the segment occupies: payload, SYN, FIN (RFC 9293 3.4 SEG.LEN)."""
-        return (self.seq + self.payload_len + (self.flags & 1) + (self.flags >> 1 & 1)) % SEQ_SPACE
+        return (self.seq + self.payload_len + (self.flags & 1) + (self.flags >> 1 & 1)) & MASK
 
 
 def decode(
     data: bytes, linktype: int = 1, *, time_ns: int = 0, frame: int = 0, wire_len: int | None = None
 ) -> Segment:
     """Any captured frame; `wire_len` is its length before snapping. Never raises."""
-    length = len(data)
-    segment = Segment(
-        time_ns=time_ns,
-        frame=frame,
-        wire_len=length if wire_len is None else wire_len,
-        cap_len=length,
-        data=data,
-    )
+    segment = Segment(time_ns, frame)
+    data = bytes(data)
+    segment.wire_len = len(data) if wire_len is None else wire_len
+    read_frame(segment, data, 0, len(data), linktype)
+    return segment
+
+
+# --- the hot path: one call a frame ----------------------------------------------------------------
+
+
+def read_frame(segment: Segment, data: bytes, at: int, stop: int, linktype: int) -> None:
+    """Fills the segment from data[at:stop], whose time, number and wire_len it has already.
+
+    Every read is guarded by `stop`: what follows in `data` belongs to the next frame.
+    """
+    segment.cap_len = stop - at
+    if segment.malformed is not None or segment.kind or segment.vlans or segment.tunnel:
+        segment.clear()
+    segment.forget_options()
+    segment.data, segment.at = data, at
+    ip_at = -1
+    if linktype == ETHERNET:
+        if stop - at > 34:
+            ip_at, ethertype = at + 14, data[at + 12] << 8 | data[at + 13]
+            segment.mac_at = at
+    elif linktype == SLL:
+        if stop - at > 36:
+            ip_at, ethertype = at + 16, data[at + 14] << 8 | data[at + 15]
+            segment.mac_at = -1
+    elif linktype == RAW_IP and stop - at > 20:
+        ip_at, ethertype = at, 0x0800 if data[at] == 0x45 else 0
+        segment.mac_at = -1
+    if ip_at >= 0:
+        segment.ethertype = ethertype
+        if ethertype == 0x0800 and data[ip_at] == 0x45 and read_plain_ipv4(segment, data, ip_at, stop):
+            return
+        if ethertype == 0x86DD and stop - ip_at >= 40 and read_plain_ipv6(segment, data, ip_at, stop):
+            return
+    read_any(segment, data[at:stop], linktype)
+
+
+def read_plain_ipv4(segment: Segment, data: bytes, at: int, stop: int) -> bool:
+    """TCP in IPv4 without options and fragments, with lengths that fit; False: anything else."""
+    length = data[at + 2] << 8 | data[at + 3]
+    if (
+        data[at + 9] != 6
+        or length < 40
+        or (data[at + 6] & 0x3F) | data[at + 7]
+        or stop - at < 40
+        or at + length - segment.at > segment.wire_len
+    ):
+        return False
+    segment.version, segment.ip_at, segment.ip_header_len, segment.src_at = 4, at, 20, at + 12
+    segment.tos, segment.ip_len, segment.ttl, segment.proto = data[at + 1], length, data[at + 8], 6
+    segment.id = data[at + 4] << 8 | data[at + 5]
+    segment.df, segment.mf, segment.frag_offset = data[at + 6] & 0x40 != 0, False, 0
+    segment.ip_cksum = data[at + 10] << 8 | data[at + 11]
+    segment.src_high = segment.dst_high = 0
+    high, low = data[at + 12] << 8 | data[at + 13], data[at + 14] << 8 | data[at + 15]
+    segment.src_low = high << 16 | low
+    high, low = data[at + 16] << 8 | data[at + 17], data[at + 18] << 8 | data[at + 19]
+    segment.dst_low = high << 16 | low
+    segment.tcp_at, segment.tcp_len = at + 20, length - 20
+    segment.end = stop if stop < at + length else at + length
+    read_tcp(segment)
+    return True
+
+
+def read_plain_ipv6(segment: Segment, data: bytes, at: int, stop: int) -> bool:
+    """TCP right behind the IPv6 header, with lengths that fit; False: anything else."""
+    length = data[at + 4] << 8 | data[at + 5]
+    if (
+        data[at + 6] != 6
+        or data[at] >> 4 != 6
+        or length < 20
+        or stop - at < 60
+        or at + 40 + length - segment.at > segment.wire_len
+    ):
+        return False
+    segment.version, segment.ip_at, segment.ip_header_len, segment.src_at = 6, at, 40, at + 8
+    segment.tos = (data[at] << 4 | data[at + 1] >> 4) & 0xFF
+    segment.ip_len, segment.ttl, segment.proto = length, data[at + 7], 6
+    segment.id = segment.ip_cksum = segment.frag_offset = 0
+    segment.df, segment.mf = True, False  # RFC 8200 5: routers never fragment
+    segment.src_high, segment.src_low = eight_bytes(data, at + 8), eight_bytes(data, at + 16)
+    segment.dst_high, segment.dst_low = eight_bytes(data, at + 24), eight_bytes(data, at + 32)
+    segment.tcp_at, segment.tcp_len = at + 40, length
+    segment.end = stop if stop < at + 40 + length else at + 40 + length
+    read_tcp(segment)
+    return True
+
+
+def eight_bytes(data: bytes, at: int) -> int:
+    """As a signed number: it only has to be the same for the same bytes."""
+    value = 0
+    for i in range(at, at + 8):
+        value = value << 8 | data[i]
+    return value if value < SIGN else value - (SIGN << 1)
+
+
+def read_tcp(segment: Segment) -> None:
+    """The TCP header at `tcp_at`, of which at least 20 bytes are there, and its options."""
+    data, at = segment.data, segment.tcp_at
+    segment.is_tcp = True
+    segment.sport, segment.dport = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+    # Through a local of 64 bits: in C a byte times 2 ** 24 would overflow.
+    high, low = data[at + 4] << 8 | data[at + 5], data[at + 6] << 8 | data[at + 7]
+    segment.seq = high << 16 | low
+    high, low = data[at + 8] << 8 | data[at + 9], data[at + 10] << 8 | data[at + 11]
+    segment.ack = high << 16 | low
+    words = data[at + 12]
+    segment.offset, segment.reserved = words >> 4, words >> 1 & 7
+    segment.flags = data[at + 13] | (words & 1) << 8
+    segment.win = data[at + 14] << 8 | data[at + 15]
+    segment.cksum = data[at + 16] << 8 | data[at + 17]
+    segment.urg = data[at + 18] << 8 | data[at + 19]
+    end = segment.end
+    segment.whole = end - at == segment.tcp_len
+    header_len = segment.offset * 4
+    segment.payload_at = min(at + max(header_len, 20), end)
+    segment.payload_len = 0
+    if header_len < 20:
+        segment.malformed = f"data offset {segment.offset} is below 5 (RFC 9293 3.1)"
+    elif header_len > segment.tcp_len:
+        segment.malformed = f"data offset {segment.offset} points past the segment of {segment.tcp_len} bytes"
+    else:
+        segment.payload_len = segment.tcp_len - header_len
+    if header_len == 20:
+        return
+    # nop, nop, timestamp: what nearly every segment carries
+    if (
+        header_len == 32
+        and segment.payload_at - at == 32
+        and data[at + 20] == 1
+        and data[at + 21] == 1
+        and data[at + 22] == 8
+        and data[at + 23] == 10
+    ):
+        high, low = data[at + 24] << 8 | data[at + 25], data[at + 26] << 8 | data[at + 27]
+        segment.tsval = high << 16 | low
+        high, low = data[at + 28] << 8 | data[at + 29], data[at + 30] << 8 | data[at + 31]
+        segment.tsecr = high << 16 | low
+    elif header_len > 20:
+        take_options(segment, at + 20, segment.payload_at < at + header_len)
+
+
+def take_options(segment: Segment, at: int, cut: bool) -> None:
+    """What the options from `at` to `payload_at` say; one of a wrong length says nothing."""
+    data, stop = segment.data, segment.payload_at
+    while at < stop:
+        kind = data[at]
+        if kind == 0:
+            return
+        if kind == 1:
+            at += 1
+            continue
+        length = data[at + 1] if at + 1 < stop else 0
+        if length < 2 or at + length > stop:
+            if not cut and segment.malformed is None:
+                segment.malformed = wrong_option(kind, length)
+            return
+        take_option(segment, data, kind, length, at + 2)
+        at += length
+
+
+def take_option(segment: Segment, data: bytes, kind: int, length: int, at: int) -> None:
+    if kind == 8 and length == 10:
+        segment.tsval = four_bytes(data, at)
+        segment.tsecr = four_bytes(data, at + 4)
+    elif kind == 5:
+        blocks = []
+        for _ in range((length - 2) >> 3):
+            blocks.append((four_bytes(data, at), four_bytes(data, at + 4)))
+            at += 8
+        segment.sacks = tuple(blocks)
+    elif kind == 2 and length == 4:
+        segment.mss = data[at] << 8 | data[at + 1]
+    elif kind == 3 and length == 3:
+        # RFC 7323 2.3: a shift above 14 is to be used as 14; what was sent is kept here.
+        segment.wscale = data[at]
+    elif kind == 4 and length == 2:
+        segment.sack_ok = True
+
+
+def four_bytes(data: bytes, at: int) -> int:
+    high, low = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+    return high << 16 | low
+
+
+def wrong_option(kind: int, length: int) -> str:
+    if length < 2:
+        return f"option {kind} has length {length}; the least is 2"
+    return f"option {kind} of {length} bytes runs past the header"
+
+
+# --- every other frame ------------------------------------------------------------------------------
+
+
+def read_any(segment: Segment, data: bytes, linktype: int) -> None:
+    """VLANs, tunnels, IP options, extension headers, short and broken frames, and what is not TCP."""
+    segment.clear()
+    segment.data, segment.at = data, 0
     link = read_link(data, linktype)
     segment.ethertype, segment.vlans = link.ethertype, link.vlans
     if link.dst_mac:
-        segment.dst_mac, segment.src_mac = mac_text(link.dst_mac), mac_text(link.src_mac)
+        segment.mac_at = 0
     if not link.is_ip:
         segment.kind = link.kind
         if link.kind == "short frame":
             segment.malformed = "the frame ends inside its link header"
-        return segment
+        return
     header = read_ip(data, link.at, segment.wire_len)
-    _take_ip(segment, header)
-    if header.proto == 6 and not header.frag_offset and not header.fatal:
-        _read_tcp(segment, header)
-    else:
+    take_ip(segment, header)
+    if header.proto != 6 or header.frag_offset or header.fatal:
         segment.kind = header.kind
-    return segment
+    elif segment.end - segment.tcp_at < TCP_HEADER_LEN:
+        segment.kind = "short tcp"
+        if segment.tcp_len < TCP_HEADER_LEN:
+            segment.malformed = f"TCP in {segment.tcp_len} bytes; its header alone takes 20"
+    else:
+        broken = segment.malformed
+        read_tcp(segment)
+        segment.malformed = broken or segment.malformed
 
 
-def _take_ip(segment: Segment, header: IpHeader) -> None:
+def take_ip(segment: Segment, header: IpHeader) -> None:
     segment.version, segment.ip_at, segment.tunnel = header.version, header.at, header.tunnel
-    segment.src_bytes, segment.dst_bytes = header.src, header.dst
     if header.src:
-        segment.src, segment.dst = address_text(header.src), address_text(header.dst)
+        segment.src_at = header.at + (12 if header.version == 4 else 8)
+        segment.src_high, segment.src_low = halves(header.src)
+        segment.dst_high, segment.dst_low = halves(header.dst)
+    segment.ip_header_len = 20 + len(header.options) if header.version == 4 else 40
     segment.ttl, segment.tos, segment.id = header.ttl, header.tos, header.id
     segment.df, segment.mf, segment.frag_offset = header.df, header.mf, header.frag_offset
     segment.proto, segment.ip_len, segment.ip_cksum = header.proto, header.ip_len, header.cksum
-    segment.ip_options = header.options
     segment.malformed = header.malformed
     segment.tcp_at, segment.end, segment.tcp_len = header.next_at, header.end, header.next_len
 
 
-def _read_tcp(segment: Segment, header: IpHeader) -> None:
-    at, end = segment.tcp_at, segment.end
-    if end - at < TCP_HEADER.size:
-        segment.kind = "short tcp"
-        if segment.tcp_len < TCP_HEADER.size:
-            segment.malformed = f"TCP in {segment.tcp_len} bytes; its header alone takes 20"
-        return
-    (segment.sport, segment.dport, segment.seq, segment.ack, words, flags, segment.win, segment.cksum,
-     segment.urg) = TCP_HEADER.unpack_from(segment.data, at)  # fmt: skip
-    segment.is_tcp = True
-    segment.offset = words >> 4
-    segment.reserved = words >> 1 & 7
-    segment.flags = flags | (words & 1) << 8
-    segment.whole = end - at == segment.tcp_len
-    _read_body(segment)
-
-
-def _read_body(segment: Segment) -> None:
-    header_len = segment.offset * 4
-    segment.payload_at = min(segment.tcp_at + max(header_len, OPTIONS), segment.end)
-    if header_len < OPTIONS:
-        segment.malformed = f"data offset {segment.offset} is below 5 (RFC 9293 3.1)"
-        segment.payload_len = 0
-    elif header_len > segment.tcp_len:
-        segment.malformed = f"data offset {segment.offset} points past the segment of {segment.tcp_len} bytes"
-        segment.payload_len = 0
-    else:
-        segment.payload_len = segment.tcp_len - header_len
-    if header_len > OPTIONS:
-        _take_options(segment, header_len)
-
-
-def _take_options(segment: Segment, header_len: int) -> None:
-    at = segment.tcp_at + OPTIONS
-    if header_len == 32 and segment.data[at : at + 4] == TIMESTAMP_ONLY and segment.payload_at - at == 12:
-        segment.tsval, segment.tsecr = TWO_NUMBERS.unpack_from(segment.data, at + 4)
-        return
-    cut = segment.payload_at < segment.tcp_at + header_len
-    options, problem = read_options(segment.data[at : segment.payload_at])
-    if problem and not cut:
-        segment.malformed = segment.malformed or problem
-    known = decode_options(options)
-    segment.mss, segment.wscale, segment.sack_ok = known.mss, known.wscale, known.sack_ok
-    segment.sacks, segment.tsval, segment.tsecr = known.sacks, known.tsval, known.tsecr
+def halves(address: bytes) -> tuple[int, int]:
+    """An address as two numbers of 64 bits, as the hot path has them."""
+    if len(address) == 4:
+        return 0, int.from_bytes(address, "big")
+    return int.from_bytes(address[:8], "big", signed=True), int.from_bytes(address[8:], "big", signed=True)
 
 
 def read_options(data: bytes) -> tuple[list[tuple[int, bytes]], str | None]:

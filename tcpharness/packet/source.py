@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 
 
 class Readable(Protocol):
@@ -26,34 +26,50 @@ class Frame(NamedTuple):
 
 
 class Source:
-    """`take(n)` gives the next n bytes, fewer only at the end, whatever pieces the file gives."""
+    """A window on a file: `buffer[start:]` is what has been read and not taken yet.
 
-    __slots__ = ("at", "buffer", "file", "start")
+    `take(n)` gives the next n bytes, fewer only at the end, whatever pieces the file gives. The hot reader
+    looks into the buffer itself: `have(n)`, then `skip(n)`.
+    """
+
+    __slots__ = ("base", "buffer", "file", "start")
 
     def __init__(self, file: Readable, buffer: bytes = b"") -> None:
         self.file = file
         self.buffer = buffer
-        self.start = 0  # of what is not taken yet, in the buffer
-        self.at = 0  # bytes taken so far
+        self.start = 0
+        self.base = 0  # bytes of the file that are before the buffer
+
+    @property
+    def at(self) -> int:
+        """Bytes taken so far."""
+        return self.base + self.start
+
+    def have(self, count: int) -> bool:
+        """True when the next `count` bytes lie in the buffer from `start` on; False: the file ends before."""
+        if self.start + count <= len(self.buffer):
+            return True
+        return self.fill(count)
+
+    def skip(self, count: int) -> None:
+        self.start += count
 
     def take(self, count: int) -> bytes:
-        start = self.start
-        stop = start + count
-        if stop > len(self.buffer):
-            self._fill(count)
-            start, stop = 0, count
-        piece = self.buffer[start:stop]
-        self.start = start + len(piece)
-        self.at += len(piece)
+        self.have(count)
+        piece = self.buffer[self.start : self.start + count]
+        self.start += len(piece)
         return piece
 
     def peek(self, count: int) -> bytes:
         """What `take(count)` would give."""
-        if self.start + count > len(self.buffer):
-            self._fill(count)
+        self.have(count)
         return self.buffer[self.start : self.start + count]
 
-    def _fill(self, count: int) -> None:
+    def left(self) -> int:
+        """Bytes in the buffer that were not taken."""
+        return len(self.buffer) - self.start
+
+    def fill(self, count: int) -> bool:
         pieces = [self.buffer[self.start :]]
         have = len(pieces[0])
         while have < count:
@@ -62,5 +78,7 @@ class Source:
                 break
             pieces.append(piece)
             have += len(piece)
+        self.base += self.start
         self.buffer = b"".join(pieces)
         self.start = 0
+        return have >= count

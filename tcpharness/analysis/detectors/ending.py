@@ -203,5 +203,5 @@ def half_closed(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     if not other.fin_acked or this.order != Order.NEXT or "half_closed" in this.said:
         return None
-    this.said.add("half_closed")
+    this.say("half_closed")
     return Hit("sends data although the other side has finished, and it knows")

@@ -287,7 +287,7 @@ def mss_missing(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > S 0:0(0) <mss 1460>
     """
     size = 536 if segment.version == 4 else 1220
-    return option_missing(segment, this, other, "MSS", segment.mss is not None, f"{size} bytes are assumed")
+    return option_missing(segment, this, other, "MSS", segment.mss >= 0, f"{size} bytes are assumed")
 
 
 def wscale_missing(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -310,7 +310,7 @@ def wscale_missing(segment: Segment, this: Side, other: Side) -> Hit | None:
         this,
         other,
         "window scale",
-        segment.wscale is not None,
+        segment.wscale >= 0,
         f"no window above {SCALED_CEILING} bytes (64 KB)",
     )
     if hit is None or not segment.flags & ACK or other.syn_ns < 0:
@@ -348,5 +348,5 @@ def timestamps_missing(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > S 0:0(0) <mss 1460,TS val 1 ecr 0>
     """
     return option_missing(
-        segment, this, other, "timestamps", segment.tsval is not None, "round trips are only guessed"
+        segment, this, other, "timestamps", segment.tsval >= 0, "round trips are only guessed"
     )

@@ -66,9 +66,8 @@ def checksum_offload(segment: Segment, this: Side, other: Side) -> Hit | None:
     silent: computed
         0.000 > P. 1:11(10) ack 1
     """
-    if this.cksum in ("", "bad", "ip") or "checksum_offload" in this.said:
+    if this.cksum in ("", "bad", "ip") or this.offload_said:
         return None
-    this.said.add("checksum_offload")
     hit = Hit(
         OFFLOADS[this.cksum], kind=this.cksum, detail={"cksum": segment.cksum, "right": this.cksum_right}
     )

@@ -140,9 +140,9 @@ def gap(segment: Segment, this: Side, other: Side) -> Hit | None:
         return None
     missing = seq_diff(segment.seq, this.max_end)
     if segment.next_seq == segment.seq:
-        if f"gap {segment.seq}" in this.said:
+        if this.gap_said == segment.seq:
             return None
-        this.said = {s for s in this.said if not s.startswith("gap ")} | {f"gap {segment.seq}"}
+        this.gap_said = segment.seq
     return Hit(
         f"{missing} bytes before it are missing", detail={"missing_bytes": missing, "from_seq": this.max_end}
     )

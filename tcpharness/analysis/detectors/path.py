@@ -61,10 +61,10 @@ def ecn_ce(segment: Segment, this: Side, other: Side) -> Hit | None:
     if segment.flags & SYN:
         return None
     if segment.flags & CWR:
-        other.said.discard("ece")
+        other.unsay("ece")
         return Hit("the sender has slowed down", kind="cwr")
     if segment.flags & ECE and "ece" not in this.said:
-        this.said.add("ece")
+        this.say("ece")
         return Hit("the receiver echoes congestion", kind="echo")
     return None
 
@@ -80,9 +80,6 @@ def truncated(segment: Segment, this: Side, other: Side) -> Hit | None:
     silent: whole
         0.000 > P. 1:1001(1000) ack 1
     """
-    if "truncated" in this.said:
-        return None
-    this.said.add("truncated")
     return Hit(f"{segment.cap_len} of {segment.wire_len} bytes were captured")
 
 
@@ -101,9 +98,6 @@ def super_packet(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 < S. 0:0(0) ack 1 <mss 1460>
         0.002 > P. 1:1461(1460) ack 1
     """
-    if "super_packet" in this.said:
-        return None
-    this.said.add("super_packet")
     return Hit(f"{segment.payload_len} bytes in one segment, with an MSS of {other.mss}")
 
 
