@@ -15,15 +15,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tcpharness import __version__
 
 if TYPE_CHECKING:
-    from tcpharness.analysis.finding import CaptureReport
     from tcpharness.scenario.model import Case
 
 OK, FAILED, USAGE, LACKING, INTERRUPTED = 0, 1, 2, 3, 130
+LEVELS = ("info", "note", "warning", "error")  # a test holds them to those of the findings
 
 
 class Shown(Protocol):
@@ -199,45 +199,17 @@ def list_command(args: argparse.Namespace) -> int:
 
 
 def analyze_command(args: argparse.Namespace) -> int:
-    from tcpharness.report import findings
+    from tcpharness.analysis.where import WhereError
+    from tcpharness.analyze import analyze_files
+    from tcpharness.capture_file import NoTcpdump
 
-    status = OK
-    for path in args.files:
-        try:
-            report = analyze_file(path)
-        except OSError as error:
-            print(f"tcpharness: {path}: {error.strerror}", file=sys.stderr)
-            status = USAGE
-            continue
-        show_capture(path, report, args, sys.stdout)
-        if report.problems and not report.frames:
-            status = USAGE
-        elif status == OK and findings.worse_than(report, args.fail_on):
-            status = FAILED
-    return status
-
-
-def analyze_file(path: Path) -> CaptureReport:
-    from tcpharness.analysis.capture import analyze
-
-    if str(path) == "-":
-        return analyze(sys.stdin.buffer)
-    with path.open("rb") as file:
-        return analyze(file)
-
-
-def show_capture(path: Path, report: CaptureReport, args: argparse.Namespace, out: TextIO) -> None:
-    from tcpharness.report import findings
-
-    for problem in report.problems:
-        print(f"tcpharness: {path}: {problem}", file=sys.stderr)
-    if args.json or args.jsonl:
-        for line in (
-            findings.as_json_lines(str(path), report) if args.jsonl else [findings.as_json(str(path), report)]
-        ):
-            print(line, file=out)
-        return
-    print(findings.as_text(str(path), report, level=args.level, flows=args.flows), file=out)
+    try:
+        return analyze_files(args)
+    except WhereError as error:
+        raise UsageError(str(error)) from None
+    except NoTcpdump as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
 
 
 # --- words -------------------------------------------------------------------------------------
@@ -366,18 +338,29 @@ def add_list(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
-    example = "example: tcpharness analyze incident.pcap --level note"
-    analyze = commands.add_parser("analyze", help="the detectors over captures", epilog=example)
-    analyze.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input"
+    example = (
+        """example: tcpharness analyze incident.pcap --where 'level >= "warning" and flow.dport == 105'"""
     )
-    analyze.add_argument("--level", choices=("info", "note", "warning", "error"), default="note",
-                         help="show findings from this level on (default: note)")  # fmt: skip
-    analyze.add_argument("--flows", action="store_true", help="a table of the flows, too")
-    analyze.add_argument("--json", action="store_true", help="as one JSON object a file")
-    analyze.add_argument("--jsonl", action="store_true", help="as JSON lines, one a finding")
-    analyze.add_argument("--fail-on", choices=("info", "note", "warning", "error"), metavar="LEVEL",
-                         help="exit with 1 when a finding has at least this level")  # fmt: skip
+    analyze = commands.add_parser("analyze", help="the detectors over captures", epilog=example)
+    add = analyze.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input")
+    add("--level", choices=LEVELS, help="show findings from this level on (default: note; in JSON, all)")
+    add(
+        "--where",
+        metavar="EXPRESSION",
+        help='only these findings: detector == "retransmission" and time > 2s',
+    )
+    add("--filter", metavar="BPF", help="read only what this capture filter lets through: 'tcp port 105'")
+    add("--all", action="store_true", help="list every finding, however many")
+    add("--flows", action="store_true", help="a table of the flows, too")
+    add("--json", action="store_true", help="as one JSON object a file")
+    add("--jsonl", action="store_true", help="as JSON lines, one a finding")
+    add(
+        "--fail-on",
+        choices=LEVELS,
+        metavar="LEVEL",
+        help="exit with 1 when a finding has at least this level",
+    )
     analyze.set_defaults(command=analyze_command)
 
 

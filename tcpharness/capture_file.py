@@ -1,0 +1,185 @@
+"""A capture file, opened for reading: how far it is read, and through a capture filter when one is given.
+
+The filter is libpcap's, so tcpdump reads the file and hands over what the expression lets through
+(`tcpdump -r FILE -w - EXPRESSION`); what tcpdump says of an expression or a file is passed on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO, TextIO, cast
+
+from tcpharness.packet.compressed import plain
+from tcpharness.packet.source import CHUNK, NotReadable, Readable, Source
+
+if TYPE_CHECKING:
+    import subprocess
+
+SHOWN_AFTER_NS = 1_000_000_000
+SHOWN_EVERY_NS = 200_000_000
+FILE_HEADER_LEN = 24  # of pcap, which is what tcpdump writes
+PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where users' paths often lack tcpdump
+
+
+class NoTcpdump(Exception):
+    """A capture filter was given, and there is no tcpdump."""
+
+
+class Refused(Exception):
+    """What tcpdump says of an expression, or of a file that it gives nothing of."""
+
+
+class Input:
+    """What a capture is read from; `problems` is complete when it has been left."""
+
+    def __init__(self, file: Readable, tell: Callable[[int], None] | None = None, begin: bytes = b"") -> None:
+        self.file, self.tell, self.begin = file, tell, begin
+        self.done = 0
+        self.problems: list[str] = []
+
+    def read(self, size: int = CHUNK, /) -> bytes:
+        if self.begin:
+            data, self.begin = self.begin, b""
+            return data
+        data = self.file.read(size if size >= 0 else CHUNK)
+        self.done += len(data)
+        if self.tell:
+            self.tell(self.done)
+        return data
+
+
+@contextmanager
+def opened(path: Path, expression: str = "") -> Iterator[Input]:
+    """The file (`-`: standard input), through the capture filter; progress is shown meanwhile.
+
+    Raises OSError, NoTcpdump, Refused.
+    """
+    if str(path) == "-":
+        with watched(sys.stdin.buffer, "standard input", 0) as file, filtered(file, expression) as passed:
+            yield passed
+        return
+    with path.open("rb") as plain_file:
+        size = os.fstat(plain_file.fileno()).st_size
+        with watched(plain_file, str(path), size) as file, filtered(file, expression) as passed:
+            yield passed
+
+
+# --- progress ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def watched(file: BinaryIO, name: str, size: int) -> Iterator[Input]:
+    if not sys.stderr.isatty():
+        yield Input(file)
+        return
+    progress = Progress(name, size, sys.stderr)
+    try:
+        yield Input(file, progress.at)
+    finally:
+        progress.gone()
+
+
+class Progress:
+    """One line on a terminal, once reading takes longer than a second: the share, the rate, the time left."""
+
+    def __init__(
+        self, name: str, size: int, out: TextIO, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self.name, self.size, self.out, self.clock = name, size, out, clock
+        self.start_ns = clock()
+        self.next_ns = self.start_ns + SHOWN_AFTER_NS
+        self.shown = False
+
+    def at(self, done: int) -> None:
+        now = self.clock()
+        if now >= self.next_ns:
+            self.next_ns = now + SHOWN_EVERY_NS
+            self.shown = True
+            self.out.write(f"\r{self.line(done, now - self.start_ns)}\x1b[K")
+            self.out.flush()
+
+    def line(self, done: int, took_ns: int) -> str:
+        rate = done * 1_000_000_000 / took_ns
+        pace = f"{done / 1e6:.0f} MB read, {rate / 1e6:.1f} MB/s"
+        if not self.size or not rate:
+            return f"{self.name}: {pace}"
+        left = max(self.size - done, 0) / rate
+        return f"{self.name}: {min(done / self.size, 1):.0%}, {pace}, {left:.0f} s left"
+
+    def gone(self) -> None:
+        if self.shown:
+            self.out.write("\r\x1b[K")
+            self.out.flush()
+
+
+# --- the capture filter ------------------------------------------------------------------------
+
+
+@contextmanager
+def filtered(file: Input, expression: str) -> Iterator[Input]:
+    """What tcpdump lets through, as a pcap with nanoseconds; the file itself when there is no expression."""
+    if not expression:
+        yield file
+        return
+    import subprocess
+
+    program = shutil.which("tcpdump", path=PLACES)
+    if program is None:
+        raise NoTcpdump("--filter needs tcpdump, which is not installed: apt install tcpdump")
+    command = [program, "-r", "-", "-w", "-", "--time-stamp-precision=nano", "--", expression]
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env={**os.environ, "LC_ALL": "C"},
+        ) as process,
+        fed(process, file),
+    ):
+        out = cast("IO[bytes]", process.stdout)
+        begin = out.read(FILE_HEADER_LEN)
+        if len(begin) < FILE_HEADER_LEN:
+            process.wait()
+            raise Refused(last_word(said))
+        passed = Input(out, begin=begin)
+        yield passed
+        if not out.read(1) and process.wait():
+            passed.problems.append(last_word(said))
+
+
+@contextmanager
+def fed(process: subprocess.Popen[bytes], file: Input) -> Iterator[None]:
+    """The child reads from us, so that compressed files and progress are the same as without it."""
+    thread = threading.Thread(target=feed, args=(process.stdin, file), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.stdout.close()  # type: ignore[union-attr]  # ends a child that is still writing
+        process.terminate()
+        thread.join()
+
+
+def feed(pipe: IO[bytes], file: Input) -> None:
+    # A damaged file ends here, and the child tells that it is truncated; one that has refused reads no more.
+    with suppress(NotReadable, BrokenPipeError), pipe:
+        source = plain(Source(file))
+        while piece := source.take(CHUNK):
+            pipe.write(piece)
+
+
+def last_word(said: IO[bytes]) -> str:
+    """tcpdump's own message, the last line that it wrote."""
+    said.seek(0)
+    lines = said.read().decode(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "tcpdump ended without a word")

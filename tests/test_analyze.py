@@ -1,0 +1,177 @@
+"""`tcpharness analyze`: what is printed, of one file and of several, and the exit status."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tcpharness.analysis.finding import LEVELS
+from tcpharness.cli import FAILED, LACKING, OK, USAGE, main
+from tcpharness.cli import LEVELS as OFFERED
+from tcpharness.packet.notation import parse_line
+from tcpharness.packet.pcap import Writer
+
+LOST = """\
+    0.000000001 > S 0:0(0) <mss 1460>
+    0.001 < S. 0:0(0) ack 1 <mss 1460>
+    0.002 > . 1:1(0) ack 1
+    0.003 > P. 1:11(10) ack 1
+    0.303 > P. 1:11(10) ack 1
+    0.304 < . 1:1(0) ack 11
+"""
+OTHER = LOST + "    0.400 10.0.0.3.5 > 10.0.0.2.106: S 7:7(0) <mss 1460>\n"
+
+
+def capture(text: str, path: Path) -> Path:
+    with path.open("wb") as file:
+        writer = Writer(file)
+        for line in text.splitlines():
+            segment = parse_line(line)
+            writer.write(1_700_000_000_000_000_000 + segment.time_ns, segment.data)
+    return path
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> str:
+    return str(capture(LOST, tmp_path / "lost.pcap"))
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    return str(capture(OTHER, tmp_path / "other.pcap"))
+
+
+def said(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    status = main(["analyze", *arguments])
+    return (status, *capsys.readouterr())
+
+
+def test_levels_are_those_of_findings() -> None:
+    assert OFFERED == LEVELS
+
+
+def test_findings_are_listed_and_counted(lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said([lost], capsys)
+    assert (status, err) == (OK, "")
+    assert out.startswith(f"{lost}: 6 frames, 1 flow\ntime ")
+    assert "\nlevel    finding               count  first at  frame  flow of the first\n" in out
+    assert "\nwarning  retransmission (rto)  1      0.303000  5      10.0.0.1.40000 > 10.0.0.2.105\n" in out
+
+
+@pytest.mark.parametrize(("level", "status"), [("error", OK), ("warning", FAILED), ("note", FAILED)])
+def test_fail_on(level: str, status: int, lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said([lost, "--fail-on", level], capsys)[0] == status
+    assert said([lost, "--fail-on", level, "--where", "frame == 4"], capsys)[0] == OK
+
+
+def test_several_files_are_summed_up(lost: str, other: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = said([lost, other], capsys)
+    assert status == OK
+    assert "\n2 files: 13 frames, 3 flows\nlevel    finding " in out
+    assert re.search(r"\nwarning +retransmission \(rto\) +2 +2 +10.0.0.1.40000 > 10.0.0.2.105\n", out)
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(
+    lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no capture at all")
+    status, out, err = said([str(tmp_path / "none"), str(text), lost], capsys)
+    assert status == OK
+    assert f"{tmp_path / 'none'}: No such file or directory\n" in err
+    assert f"{text}: not a capture: it begins with 6e6f2063" in err
+    assert "\n1 files: 6 frames, 1 flow\n" in out
+    assert said([str(text), str(tmp_path / "none")], capsys)[0] == USAGE
+
+
+def test_where_is_refused_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said(["nowhere.pcap", "--where", "frme == 3"], capsys)
+    assert (status, out) == (USAGE, "")
+    assert err == "tcpharness: --where: column 1: frme is no name; did you mean frame?\n  frme == 3\n  ^\n"
+
+
+def test_where_applies_to_json_too(lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--where", 'detector == "retransmission" and detail.elapsed_ns == 300ms']
+    whole = json.loads(said([lost, "--json", *where], capsys)[1])
+    assert [f["frame"] for f in whole["findings"]] == [5]
+    lines = said([lost, "--jsonl", *where], capsys)[1].splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == ["rto"]
+
+
+def test_json_holds_every_level_unless_one_is_asked_for(
+    lost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = said([lost, "--jsonl"], capsys)[1].splitlines()
+    assert "info" in {json.loads(line)["level"] for line in lines}
+    lines = said([lost, "--jsonl", "--level", "note"], capsys)[1].splitlines()
+    assert {json.loads(line)["level"] for line in lines} == {"note", "warning"}
+
+
+def test_standard_input(
+    lost: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(lost).read_bytes())))
+    assert said(["-"], capsys)[1].startswith("-: 6 frames, 1 flow\n")
+
+
+# --- the capture filter: the real tcpdump ------------------------------------------------------
+
+
+@pytest.mark.skipif(not shutil.which("tcpdump", path="/usr/bin:/usr/sbin"), reason="tcpdump is not installed")
+class TestFilter:
+    def test_only_what_it_lets_through(self, other: str, capsys: pytest.CaptureFixture[str]) -> None:
+        status, out, err = said([other, "--filter", "dst port 106"], capsys)
+        assert (status, err) == (OK, "")
+        assert out.startswith(f"{other}: 1 frames, 1 flow\n")
+
+    def test_nanoseconds_survive(self, lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+        out = said([lost, "--filter", "tcp", "--json"], capsys)[1]
+        assert json.loads(out)["flows"][0]["first_ns"] == 1_700_000_000_000_000_001
+
+    def test_compressed(self, lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        packed = tmp_path / "lost.pcap.gz"
+        packed.write_bytes(gzip.compress(Path(lost).read_bytes()))
+        assert "6 frames" in said([str(packed), "--filter", "port 105"], capsys)[1]
+
+    def test_an_expression_that_is_none(self, lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+        status, out, err = said([lost, "--filter", "port and"], capsys)
+        assert (status, out) == (USAGE, "")
+        assert err == f"tcpharness: {lost}: tcpdump: can't parse filter expression: syntax error\n"
+
+    def test_an_expression_is_never_an_option(self, lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert said([lost, "--filter=-D"], capsys)[0] == USAGE
+
+    def test_a_truncated_file_is_said_and_the_rest_analysed(
+        self, lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        short = tmp_path / "short.pcap"
+        short.write_bytes(Path(lost).read_bytes()[:-5])
+        status, out, err = said([str(short), "--filter", "tcp"], capsys)
+        assert status == OK
+        assert "5 frames" in out
+        assert "truncated dump file" in err
+
+    def test_from_a_pipe_as_a_process(self, lost: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "tcpharness", "analyze", "-", "--filter", "port 105"],
+            input=Path(lost).read_bytes(), capture_output=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.startswith(b"-: 6 frames, 1 flow\n")
+
+
+def test_without_tcpdump_a_filter_is_lacking(
+    lost: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tcpharness.capture_file.PLACES", "/nowhere")
+    status, out, err = said([lost, "--filter", "tcp"], capsys)
+    assert (status, out) == (LACKING, "")
+    assert err == "tcpharness: --filter needs tcpdump, which is not installed: apt install tcpdump\n"
