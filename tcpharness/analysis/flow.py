@@ -523,7 +523,7 @@ def apply(segment: Segment, this: Side, other: Side) -> None:
     flow.last_ns, flow.last_frame = segment.time_ns, segment.frame
     this.frames += 1
     if this.signs & REPAIRED and this.repairs is not None:
-        this.damaged = tuple(damaged for damaged in this.damaged if damaged is not this.repairs)
+        this.damaged = without(this.damaged, this.repairs)
         this.repairs = None
     if not segment.whole:
         this.snapped = True
@@ -549,6 +549,10 @@ def apply(segment: Segment, this: Side, other: Side) -> None:
         if segment.flags & ACK and this.order != COPY:
             apply_ack(segment, this, other)
     this.last_ns = segment.time_ns
+
+
+def without(damaged: tuple[Damaged, ...], repaired: Damaged) -> tuple[Damaged, ...]:
+    return tuple(each for each in damaged if each is not repaired)
 
 
 def note_damage(segment: Segment, this: Side) -> None:
@@ -858,13 +862,17 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     other.tlp_sent = False
     other.maybe_tlp = None
     if other.sacked:
-        other.sacked = tuple([block for block in other.sacked if seq_diff(block[1], ack) > 0])
+        other.sacked = above_only(other.sacked, ack)
     if other.recover >= 0 and seq_diff(ack, other.recover) >= 0:
         other.recover = -1
     if other.loss_recover >= 0 and seq_diff(ack, other.loss_recover) >= 0:
         other.loss_recover = -1
     if other.probe_end >= 0 and seq_diff(ack, other.probe_end) >= 0:
         other.probe_end = -1
+
+
+def above_only(blocks: tuple[tuple[int, int], ...], ack: int) -> tuple[tuple[int, int], ...]:
+    return tuple(block for block in blocks if seq_diff(block[1], ack) > 0)
 
 
 def release(side: Side, done: int) -> None:
@@ -903,7 +911,9 @@ def score(segment: Segment, this: Side, other: Side) -> None:
     for left, right in blocks:
         if seq_diff(right, segment.ack) <= 0 or covered(other, left, right):
             continue
-        merged = [b for b in other.sacked if seq_diff(b[1], left) < 0 or seq_diff(b[0], right) > 0]
+        merged = [
+            block for block in other.sacked if seq_diff(block[1], left) < 0 or seq_diff(block[0], right) > 0
+        ]
         for a, b in other.sacked:
             if seq_diff(b, left) >= 0 and seq_diff(a, right) <= 0:
                 left = a if seq_diff(a, left) < 0 else left

@@ -29,7 +29,6 @@ TWO_NUMBERS = Struct("!II")
 SEQ_SPACE = 1 << 32
 SEQ_HALF = 1 << 31
 MASK = SEQ_SPACE - 1
-SIGN = 1 << 63
 
 
 def seq_add(seq: int, count: int) -> int:
@@ -281,10 +280,8 @@ def read_plain_ipv6(segment: Segment, data: bytes, at: int, stop: int) -> bool:
 
 def eight_bytes(data: bytes, at: int) -> int:
     """As a signed number: it only has to be the same for the same bytes."""
-    value = 0
-    for i in range(at, at + 8):
-        value = value << 8 | data[i]
-    return value if value < SIGN else value - (SIGN << 1)
+    high = four_bytes(data, at)
+    return (high if high < SEQ_HALF else high - MASK - 1) * (MASK + 1) + four_bytes(data, at + 4)
 
 
 def read_tcp(segment: Segment) -> None:

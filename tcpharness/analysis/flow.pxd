@@ -1,0 +1,89 @@
+# Widths for the compiled build; flow.py is the text, and runs as it is.
+cimport cython
+
+from tcpharness.analysis.order cimport look
+from tcpharness.analysis.resets cimport judge_reset
+from tcpharness.analysis.state cimport Damaged, Flow, Hole, Sent, Side
+from tcpharness.packet.segment cimport Segment, seq_add, seq_diff
+from tcpharness.packet.sums cimport sum16
+
+cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31
+cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
+cdef int ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
+cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, ORDER, DUP_ACK, DSACK, UNSEEN, WINDOW, FULL, PROBE
+cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
+cdef long long REVIVED, LATE_DATA, LAND, TUNNEL
+cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
+
+cdef class Tracker:
+    cdef public list buckets, ended
+    cdef public long long count, flow_count, idle_ns, mask, most_flows, sweep_at
+    cdef public bint verify
+    @cython.locals(side=Side)
+    cpdef Side see(self, Segment segment)
+    @cython.locals(flow=Flow)
+    cpdef Side find(self, Segment segment)
+    @cython.locals(flow=Flow, place="Py_ssize_t")
+    cpdef Side open(self, Segment segment)
+
+cpdef Py_ssize_t bucket(Segment segment, long long mask) noexcept
+cpdef Py_ssize_t home(Flow flow, long long mask) noexcept
+@cython.locals(number="long long")
+cpdef long long mixed(long long low, long long high, long long ports) noexcept
+@cython.locals(flow=Flow)
+cpdef bint begins_anew(Segment segment, Side side) except -1
+
+@cython.locals(flow=Flow, signs="long long", flags="int")
+cpdef observe(Segment segment, Side this, Side other, bint verify)
+@cython.locals(data="bytes", addresses_at="Py_ssize_t", pseudo="long long")
+cpdef long long check_sums(Segment segment, Side this) except -1
+cpdef long long doubtful_sum(Segment segment, Side this) except -1
+@cython.locals(signs="long long")
+cpdef long long path(Segment segment, Side this) except -1
+cpdef long long handshake(Segment segment, Side this, Side other) except -1
+@cython.locals(signs="long long", ack="long long", length="long long", pure="bint", beyond="long long", known="bint")
+cpdef long long acknowledgement(Segment segment, Side this, Side other) except -1
+cpdef long long selective(Segment segment, Side this, Side other) except -1
+@cython.locals(a="long long", b="long long")
+cpdef bint covered(Side side, long long left, long long right) except -1
+@cython.locals(signs="long long", scale="int", edge="long long")
+cpdef long long window(Segment segment, Side this, Side other, bint pure) except -1
+@cython.locals(now="long long")
+cpdef long long answer(Segment segment, Side this, Side other, bint pure) except -1
+cpdef bint goes_on(Segment segment, Side this) except -1
+@cython.locals(damaged=Damaged)
+cpdef long long repaired(Segment segment, Side this) except -1
+
+@cython.locals(flow=Flow)
+cpdef apply(Segment segment, Side this, Side other)
+cpdef remember_path(Segment segment, Side this)
+cpdef apply_reset(Segment segment, Side this, Side other)
+@cython.locals(flow=Flow)
+cpdef apply_syn(Segment segment, Side this, Side other)
+cpdef begin_side(Segment segment, Side this)
+@cython.locals(length="long long", order="int", end="long long", new="long long")
+cpdef apply_data(Segment segment, Side this, Side other)
+@cython.locals(sent=Sent, length="Py_ssize_t")
+cpdef Sent record(Segment segment, Side this, long long end)
+cpdef remember(Segment segment, Side this, long long end)
+@cython.locals(sent=Sent)
+cpdef forget(Side this, Py_ssize_t count)
+cpdef let_data_go(Side this, Sent sent)
+cpdef note_trigger(Segment segment, Side this)
+cpdef note_full(Segment segment, Side this, Side other, long long length)
+@cython.locals(sent=Sent, end="long long", place="Py_ssize_t")
+cpdef resend(Segment segment, Side this)
+@cython.locals(hole=Hole, sent=Sent, left="long long", right="long long", place="Py_ssize_t", inside="long long")
+cpdef fill(Segment segment, Side this)
+@cython.locals(now="long long")
+cpdef apply_ack(Segment segment, Side this, Side other)
+cpdef apply_answers(Side this, Side other, long long now)
+@cython.locals(now="long long", ack="long long", newest=Sent, sent=Sent, done="Py_ssize_t", count="Py_ssize_t")
+cpdef advance_una(Segment segment, Side this, Side other)
+@cython.locals(place="Py_ssize_t", sent=Sent)
+cpdef release(Side side, Py_ssize_t done)
+cpdef judge_need(Segment segment, Sent sent)
+@cython.locals(sent=Sent, left="long long", right="long long", a="long long", b="long long")
+cpdef score(Segment segment, Side this, Side other)
+@cython.locals(older="bint", scale="int", edge="long long", moved="long long")
+cpdef apply_window(Segment segment, Side this, Side other)

@@ -1,0 +1,32 @@
+cimport cython
+
+from tcpharness.analysis.state cimport Hole, Sent, Side
+from tcpharness.packet.segment cimport Segment, seq_diff
+
+cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
+cdef long long UNKNOWN_RTT_NS, REORDERING_TIMER_NS, LONGEST_PROBE_NS, OUTSIDE_SLACK, S_ORDER, S_PROBE, S_CONFLICT
+cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD, FIN, RST, SYN
+
+@cython.locals(ahead="long long")
+cpdef long long look(Segment segment, Side this, Side other) except -1
+@cython.locals(closed="bint", from_una="long long")
+cpdef bint probes_window(Segment segment, Side this, Side other, long long ahead) except -1
+@cython.locals(idle="long long")
+cpdef bint probes_peer(Segment segment, Side this, long long ahead) except -1
+@cython.locals(known="bint", beyond="long long")
+cpdef long long look_ahead(Segment segment, Side this, Side other) except -1
+@cython.locals(records="list", last_ns="long long", hole=Hole, candidate=Hole, sent=Sent, acked="bint",
+               since="long long")
+cpdef long long look_back(Segment segment, Side this) except -1
+@cython.locals(found="list", sent=Sent)
+cpdef list overlapping(Segment segment, Side this)
+@cython.locals(sent=Sent, gap="long long")
+cpdef bint is_copy(Segment segment, Side this, list records) except -1
+@cython.locals(right="long long")
+cpdef bint above(Segment segment, Side this) except -1
+@cython.locals(left="long long", right="long long")
+cpdef bint all_sacked(Segment segment, Side this) except -1
+@cython.locals(sent=Sent)
+cpdef bint conflicts(Segment segment, list records) except -1
+@cython.locals(now="long long", prompt="bint", reported="bint")
+cpdef str trigger(Segment segment, Side this)

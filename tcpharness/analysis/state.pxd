@@ -1,0 +1,85 @@
+# Widths for the compiled build; state.py is the text, and runs as it is.
+cimport cython
+
+from tcpharness.packet.segment cimport Segment, seq_diff
+
+cdef long long RTO_FLOOR_NS
+
+cdef class Sent:
+    cdef public long long seq, end, first_ns, last_ns, acked_ns, tsval, first_tsval, id
+    cdef public int count, flags, sum, first_sum
+    cdef public bint sacked
+    cdef public bytes data
+    cdef public object finding
+    cpdef take(self, Segment segment, long long end)
+    cpdef keep(self, finding)
+    cpdef sent_again(self, Segment segment)
+
+cdef class Hole:
+    cdef public long long seq, end, since_ns, frame, id, tsval, tsecr
+    cpdef int older(self, Segment segment)
+
+cdef class Damaged:
+    cdef public long long seq, end, frame, time_ns
+
+cdef class Side:
+    cdef public Flow flow
+    cdef public object named
+    cdef public Side other
+    cdef public long long isn, syn_ns, syn_last_ns
+    cdef public int mss, wscale, syns
+    cdef public long long syn_frame
+    cdef public bint options_known, sack_ok, scaling, ts_ok
+    cdef public long long acked_ns, bytes, fin_ns, fin_seq, frames, last_ns, max_end, max_end_ns, una, una_ns
+    cdef public bint acked, fin_acked, started
+    cdef public int dup_acks, resent, done, held
+    cdef public tuple damaged, holes, sacked
+    cdef public list sent
+    cdef public long long loss_ns, loss_recover, recover, rto_first_ns, rto_last_ns, rto_frame
+    cdef public Sent maybe_tlp
+    cdef public int rto_count
+    cdef public bint tlp_sent, edge_of_syn, win_known
+    cdef public long long most_win, right_edge, win_now, wl1, zero_ended_ns, zero_since_ns, zero_frame
+    cdef public int win_raw, zero_count
+    cdef public long long full_frame, full_len, full_ns, full_seq
+    cdef public long long keep_alive_ns, live_syn, offence_ns, outside_end, probe_end, probe_ns
+    cdef public int keep_alives, probe_number, probes, wild_acks
+    cdef public str offence, reset_class
+    cdef public tuple reset_evidence
+    cdef public object reset_finding
+    cdef public long long rst_frame, rst_id, rst_ns, rst_seq, rst_tsval
+    cdef public long long id_last, ts_high
+    cdef public int ids_bad, ids_good, ttl_last, ttl_mode, ttl_votes
+    cdef public tuple bad_findings
+    cdef public int partial_hints, sum_error, sum_errors, sums_correct, sums_offload
+    cdef public long long rtt_min, rttvar, srtt
+    cdef public object said
+    cdef public long long gap_said
+    cdef public bint offload_said, snapped, super_seen
+    # facts of the segment that is being looked at
+    cdef public bint acceptable_ack, acks_fin, first_was_probe, is_dsack, is_dup_ack, new_sack, stale, usable
+    cdef public long long advance, edge_moved, elapsed_ns, signs
+    cdef public int order, cksum_right
+    cdef public Sent again
+    cdef public str answers, cksum, evidence, trigger
+    cdef public Hole hole
+    cdef public Damaged repairs
+
+    cpdef long long in_flight(self)
+    cpdef long long unacknowledged(self)
+    cpdef sample(self, long long rtt_ns)
+    cpdef long long rto_ns(self)
+    cpdef bint ids_count(self)
+    cpdef int sent_before(self, Segment segment, long long ip_id, long long tsval)
+    cpdef bint troubled(self)
+    @cython.locals(sent=Sent)
+    cpdef bint sent_lately(self, long long seq)
+
+cdef class Flow:
+    cdef public Side a, b, opener
+    cdef public Flow next
+    cdef public int version, a_port, b_port, handshake
+    cdef public long long a_high, a_low, b_high, b_low
+    cdef public long long first_frame, first_ns, frames, last_frame, last_ns
+    cdef public str closed
+    cdef public bint reused, simultaneous

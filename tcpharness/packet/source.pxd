@@ -1,0 +1,9 @@
+cdef class Source:
+    cdef public object file
+    cdef public bytes buffer
+    cdef public Py_ssize_t start
+    cdef public long long base
+    cpdef bint have(self, Py_ssize_t count) except -1
+    cpdef skip(self, Py_ssize_t count)
+    cpdef Py_ssize_t left(self)
+    cpdef bint fill(self, Py_ssize_t count) except -1
