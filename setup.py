@@ -18,6 +18,7 @@ HOT = (
     "analysis/order",
     "analysis/resets",
     "analysis/flow",
+    "analysis/capture",
 )
 
 

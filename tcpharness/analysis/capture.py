@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from tcpharness.analysis.catalog import BY_NAME, DETECTORS
 from tcpharness.analysis.detector import Detector, Hit
-from tcpharness.analysis.finding import CaptureReport, Finding, FlowSummary
+from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
 from tcpharness.analysis.flow import DAY_NS, Tracker, apply
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet.pcap import Reader
-from tcpharness.packet.segment import Segment, decode
+from tcpharness.packet.segment import Segment, read_frame
 
 END_MARKER_ETHERTYPE = 0x88B5
 REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s), no names (-n)"
 END = int(Sign.END)
+EVERY = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a capture is analysed."""
+    """How a capture is analysed, and how much of what is found is kept."""
 
     ignore_ethertypes: frozenset[int] = frozenset({END_MARKER_ETHERTYPE})
     verify_checksums: bool = True
     most_flows: int = 300_000  # beyond it, those heard of longest ago are ended
     idle_ns: int = DAY_NS  # a flow that is silent for longer has ended
     detectors: Sequence[Detector] = DETECTORS
+    most_findings: int | None = None  # kept of each detector, the first ones; all are counted
+    keep_flows: bool = True  # their summaries; all are counted
 
 
 DEFAULT = Options()
@@ -39,16 +42,13 @@ def analyze(file: BinaryIO, *, options: Options = DEFAULT) -> CaptureReport:
     """Reads to the end. Never raises for what a file holds: `problems` of the report says what was wrong."""
     reader = Reader(file)
     analysis = Analysis(options)
-    number = 0
-    for frame in reader:
-        number += 1
-        analysis.see(
-            decode(frame.data, frame.linktype, time_ns=frame.time_ns, frame=number, wire_len=frame.wire_len)
-        )
+    analysis.read(reader)
     report = analysis.finish()
     report.problems += reader.problems
     if reader.drops:
-        report.findings.append(capture_drops(reader.drops, number + reader.drops))
+        drops = capture_drops(reader.drops, report.frames + reader.drops)
+        report.findings.append(drops)
+        report.counts[drops.name, drops.kind, drops.level] += 1
     return report
 
 
@@ -68,18 +68,47 @@ def capture_drops(dropped: int, received: int) -> Finding:
     )
 
 
+class Watch:
+    """A detector while it works: how many of its findings have been kept."""
+
+    __slots__ = ("detector", "function", "kept", "level", "name", "signs", "sure")
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector, self.function = detector, detector.function
+        self.name, self.level = detector.name, detector.level
+        self.signs, self.sure = int(detector.signs), detector.sure
+        self.kept = 0
+
+
 class Analysis:
     """The detectors over segments in order; `finish` gives the report."""
+
+    __slots__ = (
+        "by_signs", "counts", "findings", "flows", "frames", "last_ns", "most_findings", "not_tcp", "options",
+        "tracker", "watches",
+    )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
         self.options = options
         self.tracker = Tracker(options.most_flows, options.verify_checksums, options.idle_ns)
         self.findings: list[Finding] = []
+        self.most_findings = EVERY if options.most_findings is None else options.most_findings
+        self.counts: Counter[tuple[str, str, Level]] = Counter()  # also of those not kept
         self.flows: list[FlowSummary] = []
         self.not_tcp: Counter[str] = Counter()
         self.frames = 0
         self.last_ns = 0
-        self.by_signs: dict[int, tuple[Detector, ...]] = {}  # which detectors wait for these signs
+        self.watches = tuple([Watch(detector) for detector in options.detectors])
+        self.by_signs: dict[int, tuple[Watch, ...]] = {}  # which detectors wait for these signs
+
+    def read(self, reader: Reader) -> None:
+        """Every frame of a file, through one segment that is filled again and again."""
+        segment = Segment()
+        while reader.advance():
+            segment.frame = self.frames + 1
+            segment.time_ns, segment.wire_len = reader.time_ns, reader.wire_len
+            read_frame(segment, reader.data, reader.data_at, reader.data_at + reader.cap_len, reader.linktype)
+            self.see(segment)
 
     def see(self, segment: Segment) -> None:
         self.frames += 1
@@ -102,68 +131,83 @@ class Analysis:
             return
         self.not_tcp[segment.kind] += 1
         if segment.malformed and segment.proto == 6:
-            self.findings.append(
-                Finding(
-                    "malformed",
-                    BY_NAME["malformed"].level,
-                    segment.time_ns,
-                    segment.frame,
-                    None,
-                    segment.malformed,
-                )
-            )
+            level = BY_NAME["malformed"].level
+            broken = Finding("malformed", level, segment.time_ns, segment.frame, None, segment.malformed)
+            self.findings.append(broken)
+            self.counts["malformed", "", level] += 1
 
     def detect(self, segment: Segment, side: Side, signs: int) -> None:
         waiting = self.by_signs.get(signs)
         if waiting is None:
-            waiting = tuple(d for d in self.options.detectors if int(d.signs) & signs)
-            self.by_signs[signs] = waiting
-        for detector in waiting:
-            hit = detector.function(segment, side, side.other)
+            waiting = self.by_signs[signs] = tuple([w for w in self.watches if w.signs & signs])
+        for watch in waiting:
+            if watch.sure and watch.kept >= self.most_findings:
+                self.counts[watch.name, "", watch.level] += 1
+                continue
+            hit = watch.function(segment, side, side.other)
             if hit is not None:
-                self.take(detector, hit, segment, side)
+                self.take(watch, hit, segment, side)
 
-    def take(self, detector: Detector, hit: Hit, segment: Segment, side: Side) -> None:
-        finding = Finding(
-            name=detector.name,
-            level=hit.level or detector.level,
-            time_ns=segment.time_ns if hit.time_ns is None else hit.time_ns,
-            frame=segment.frame if hit.frame is None else hit.frame,
-            flow=side.other.key if hit.of_other else side.key,
-            text=hit.text,
-            kind=hit.kind,
-            seq=(segment.seq if segment.is_tcp else None) if hit.seq is None else hit.seq,
-            len=segment.payload_len if hit.len is None else hit.len,
-            count=hit.count,
-            end_ns=hit.end_ns,
-            detail=hit.detail,
-        )
+    def take(self, watch: Watch, hit: Hit, segment: Segment, side: Side) -> None:
+        """Counts the finding, and keeps it while there is room: later evidence may change also the others."""
         for old, new in hit.replaces:
             self.replace(old, new)
-        self.findings.append(finding)
+        self.counts[watch.name, hit.kind, hit.level or watch.level] += 1
+        full = watch.kept >= self.most_findings
+        if full and hit.keep is None:
+            return
+        finding = made(watch, hit, segment, side.other.key if hit.of_other else side.key)
+        if not full:
+            watch.kept += 1
+            self.findings.append(finding)
         if hit.keep is not None:
             hit.keep(finding)
 
     def replace(self, old: Finding, new: Finding | None) -> None:
         """An earlier finding is better known now; it is among the last ones, so look from the end."""
+        self.counts[old.name, old.kind, old.level] -= 1
+        if new is not None:
+            self.counts[new.name, new.kind, new.level] += 1
         for place in range(len(self.findings) - 1, -1, -1):
             if self.findings[place] is old:
                 self.findings[place : place + 1] = [] if new is None else [new]
                 return
 
-    def end(self, flows: Iterable[Flow]) -> None:
+    def end(self, flows: list[Flow]) -> None:
         for flow in flows:
             for side in (flow.a, flow.b):
-                last = Segment(time_ns=max(self.last_ns, flow.last_ns), frame=flow.last_frame)
+                last = Segment(max(self.last_ns, flow.last_ns), flow.last_frame)
                 self.detect(last, side, END)
-            self.flows.append(summary(flow))
+            if self.options.keep_flows:
+                self.flows.append(summary(flow))
 
     def finish(self) -> CaptureReport:
         self.end(self.tracker.flows())
         # By frame; what one frame gives stays in the catalogue's order.
         self.findings.sort(key=lambda finding: (finding.frame, finding.time_ns))
         self.flows.sort(key=lambda flow: flow.first_ns)
-        return CaptureReport(self.findings, self.flows, self.frames, dict(self.not_tcp), [])
+        counts = Counter({key: count for key, count in self.counts.items() if count})
+        return CaptureReport(
+            self.findings, self.flows, self.frames, dict(self.not_tcp), [], counts, self.tracker.flow_count
+        )
+
+
+def made(watch: Watch, hit: Hit, segment: Segment, key: FlowKey) -> Finding:
+    """What the hit leaves out is the segment's and the catalogue's."""
+    return Finding(
+        watch.name,
+        hit.level or watch.level,
+        segment.time_ns if hit.time_ns is None else hit.time_ns,
+        segment.frame if hit.frame is None else hit.frame,
+        key,
+        hit.text,
+        hit.kind,
+        (segment.seq if segment.is_tcp else None) if hit.seq is None else hit.seq,
+        segment.payload_len if hit.len is None else hit.len,
+        hit.count,
+        hit.end_ns,
+        hit.detail,
+    )
 
 
 def summary(flow: Flow) -> FlowSummary:

@@ -86,7 +86,7 @@ DETECTORS: tuple[Detector, ...] = (
              counters=("TcpExtTCPOFOQueue",)),
     Detector(loss.gap, Sign.ORDER, "note", "RFC 9293 3.10.7.4", family="loss"),
     Detector(loss.out_of_window_data, Sign.ORDER, "error", "RFC 9293 3.10.7.4", family="loss"),
-    Detector(loss.duplicate_ack, Sign.DUP_ACK, "note", "RFC 5681 2", family="dup_ack"),
+    Detector(loss.duplicate_ack, Sign.DUP_ACK, "note", "RFC 5681 2", family="dup_ack", sure=True),
     Detector(loss.dsack, Sign.DSACK, "info", "RFC 2883", family="loss", counters=("TcpExtTCPDSACKRecv",)),
     Detector(loss.ack_of_unseen, Sign.UNSEEN, "warning", "RFC 9293 3.10.7.4", family="unseen",
              kinds=("unacceptable",)),

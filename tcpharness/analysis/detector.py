@@ -68,6 +68,7 @@ class Detector:
     family: str = ""
     kinds: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
+    sure: bool = False  # the sign alone decides, and it has no kinds: more of it need only be counted
 
     @cached_property
     def name(self) -> str:

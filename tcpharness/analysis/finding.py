@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,7 +26,7 @@ class FlowKey:
         return f"{self.src}.{self.sport} > {self.dst}.{self.dport}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
     """One report of one detector, about the frame `frame` (from 1; 0: about the capture as a whole)."""
 
@@ -66,3 +67,5 @@ class CaptureReport:
     frames: int
     not_tcp: dict[str, int]  # kind -> frames
     problems: list[str]  # "truncated at byte 1234: ..." and the like
+    counts: Counter[tuple[str, str, Level]] = field(default_factory=Counter)  # name, kind, level; kept or not
+    flow_count: int = 0

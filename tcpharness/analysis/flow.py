@@ -407,6 +407,8 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
     signs |= window(segment, this, other, pure)
     if not signs & PROBE:
         signs |= answer(segment, this, other, pure)
+        if not this.is_dup_ack:
+            signs &= ~DUP_ACK  # it answers a probe or a challenge
     if other.fin_seq >= 0 and not other.fin_acked and seq_diff(ack, other.fin_seq) > 0:
         this.acks_fin = True
         if this.fin_acked:

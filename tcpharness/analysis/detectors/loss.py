@@ -186,8 +186,6 @@ def duplicate_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.002 < . 1:1(0) ack 1001
         0.003 < . 1:1(0) ack 1001
     """
-    if not this.is_dup_ack:
-        return None
     number = other.dup_acks + 1
     return Hit(
         f"number {number} for ack {segment.ack}, {other.in_flight()} bytes outstanding",

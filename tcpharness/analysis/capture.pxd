@@ -1,0 +1,33 @@
+# Widths for the compiled build; capture.py is the text, and runs as it is.
+cimport cython
+
+from tcpharness.analysis.flow cimport Tracker, apply
+from tcpharness.analysis.state cimport Flow, Side
+from tcpharness.packet.pcap cimport Reader
+from tcpharness.packet.segment cimport Segment, read_frame
+
+cdef long long END, EVERY
+
+cdef class Watch:
+    cdef public object detector, function
+    cdef public str name, level
+    cdef public long long signs, kept
+    cdef public bint sure
+
+cdef class Analysis:
+    cdef public object options, counts, not_tcp
+    cdef public Tracker tracker
+    cdef public list findings, flows
+    cdef public long long frames, last_ns, most_findings
+    cdef public tuple watches
+    cdef public dict by_signs
+    @cython.locals(segment=Segment)
+    cpdef read(self, Reader reader)
+    @cython.locals(tracker=Tracker, side=Side)
+    cpdef see(self, Segment segment)
+    cpdef see_other(self, Segment segment)
+    @cython.locals(waiting="tuple", watch=Watch)
+    cpdef detect(self, Segment segment, Side side, long long signs)
+    @cython.locals(full="bint")
+    cpdef take(self, Watch watch, hit, Segment segment, Side side)
+    cpdef replace(self, old, new)
