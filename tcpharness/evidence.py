@@ -98,4 +98,6 @@ class Evidence:
     captures: dict[str, CaptureOutcome] = field(default_factory=dict)  # by vantage
     links: dict[str, LinkOutcome] = field(default_factory=dict)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)  # host -> name -> difference
+    loopback: dict[str, int] = field(default_factory=dict)  # host -> packets on its lo
+    unsettled: list[str] = field(default_factory=list)  # sockets that had not come to rest, as "host: ..."
     problems: list[str] = field(default_factory=list)  # deadlines, a killed tcpdump, ...

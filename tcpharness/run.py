@@ -96,6 +96,7 @@ class CaseRun:
             boxes = await self._put_in_middleboxes(lab, stack)
             captures = await self._start_captures(lab, stack)
             before = {host: counters.read(ns) for host, ns in lab.hosts.items()}
+            on_lo = {host: counters.loopback(ns) for host, ns in lab.hosts.items()}
             base = Path(self.case.file).parent
             actors = await stack.enter_async_context(Actors(self.plan, lab, stage, self.seed, base))
             for box in boxes:
@@ -107,6 +108,7 @@ class CaseRun:
                 outcome = await box.finish()
                 self.evidence.links[outcome.link] = outcome
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
+            self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
 
     async def _put_in_middleboxes(self, lab: Lab, stack: AsyncExitStack) -> list[Middlebox]:
@@ -144,7 +146,7 @@ class CaseRun:
         """Until every socket is closed and no frame waits; then the middleboxes let nothing more pass."""
         for box in boxes:
             await box.idle()
-        await settle(lab, time.monotonic_ns() + SETTLE_NS)
+        self.evidence.unsettled = await settle(lab, time.monotonic_ns() + SETTLE_NS)
         for box in boxes:
             await box.idle()
             await box.stop()

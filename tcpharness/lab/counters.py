@@ -51,3 +51,11 @@ def _single(text: str) -> Iterator[tuple[str, int]]:
     for line in text.splitlines():
         name, value = line.split()
         yield name, int(value, 0)
+
+
+def loopback(namespace: NetNs) -> int:
+    """Packets that its lo has carried."""
+    with namespace.entered():
+        lines = _text("/proc/thread-self/net/dev").splitlines()
+    (words,) = (line.replace(":", " ").split() for line in lines if line.split(":")[0].strip() == "lo")
+    return int(words[2])  # name, then bytes and packets received

@@ -35,6 +35,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "failures": [failure_as_json(f) for f in verdict.failures],
         "discrepancies": verdict.discrepancies,
         "notes": verdict.notes,
+        "agreements": [asdict(agreement) for agreement in verdict.agreements],
         "seed": result.seed,
         "started": result.started,
         "duration_s": result.duration_ns / 1e9,

@@ -17,6 +17,7 @@ from tcpharness.verdict.counters import judge_counters
 from tcpharness.verdict.endpoints import judge_endpoints
 from tcpharness.verdict.faults import judge_faults, unwritten
 from tcpharness.verdict.findings import judge_findings
+from tcpharness.verdict.laws import agreements, broken_laws
 from tcpharness.verdict.reconcile import MARKER, Frames, reconcile
 from tcpharness.verdict.result import Failure, Verdict
 
@@ -38,15 +39,17 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *judge_findings(sight),
         *counted,
     ]
+    agreed = list(agreements(plan, evidence, frames))
+    witnesses.discrepancies += broken_laws(agreed)
     blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
     notes = [*witnesses.notes, *snapped(case, evidence)]
     if blind:
-        return Verdict("void", blind[0], failures, notes, blind)
+        return Verdict("void", blind[0], failures, notes, blind, agreed)
     if failures:
-        return Verdict("fail", "", failures, notes)
+        return Verdict("fail", "", failures, notes, [], agreed)
     if lacking:
-        return Verdict("skip", "; ".join(lacking), [], notes)
-    return Verdict("pass", "", [], notes)
+        return Verdict("skip", "; ".join(lacking), [], notes, [], agreed)
+    return Verdict("pass", "", [], notes, [], agreed)
 
 
 def first(discrepancies: list[str]) -> Iterator[str]:

@@ -28,6 +28,20 @@ class Failure:
         return "\n".join([*lines, *(f"      {line}" for line in self.packets)])
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a host's captures show and what its kernel counted of the same thing."""
+
+    host: str
+    what: str
+    captured: int  # at least so many, or exactly
+    counter: str
+    counted: int
+    holds: bool
+    why: str | None  # it proves nothing, because; None: it has to hold
+    packets: tuple[str, ...] = ()  # the first few that were counted, where it does not hold
+
+
 @dataclass(slots=True)
 class Verdict:
     outcome: Outcome
@@ -35,6 +49,7 @@ class Verdict:
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # which witnesses were left out, and why
     discrepancies: list[str] = field(default_factory=list)  # what makes it void
+    agreements: list[Agreement] = field(default_factory=list)  # captures and kernels
 
 
 def skipped(reason: str) -> Verdict:

@@ -68,6 +68,7 @@ class Scene:
             self.evidence.endpoints[e.name] = EndpointOutcome(e.name, e.on, e.kind, [ConnectionOutcome()])
         for each in self.case.hosts:
             self.evidence.counters[each.name] = {"TcpRetransSegs": 0, "TcpExtTCPTimeouts": 0}
+            self.evidence.loopback[each.name] = 1  # so that made-up counters need not agree with the frames
         self.now_ns = 1_000_000_000_000
 
     # --- shorthands
