@@ -3,14 +3,15 @@ cimport cython
 
 from tcpharness.analysis.order cimport look
 from tcpharness.analysis.resets cimport judge_reset
-from tcpharness.analysis.state cimport Damaged, Flow, Hole, Sent, Side
+from tcpharness.analysis.state cimport Block, Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_add, seq_diff
 from tcpharness.packet.sums cimport sum16
 
 cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
-cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, ORDER, DUP_ACK, DSACK, UNSEEN, WINDOW, FULL, PROBE
+cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, ORDER, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
+cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
 cdef long long REVIVED, LATE_DATA, LAND, TUNNEL
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
@@ -43,8 +44,9 @@ cpdef long long path(Segment segment, Side this) except -1
 cpdef long long handshake(Segment segment, Side this, Side other) except -1
 @cython.locals(signs="long long", ack="long long", length="long long", pure="bint", beyond="long long", known="bint")
 cpdef long long acknowledgement(Segment segment, Side this, Side other) except -1
+@cython.locals(count="int", number="int", left="long long", right="long long")
 cpdef long long selective(Segment segment, Side this, Side other) except -1
-@cython.locals(a="long long", b="long long")
+@cython.locals(block=Block)
 cpdef bint covered(Side side, long long left, long long right) except -1
 @cython.locals(signs="long long", scale="int", edge="long long")
 cpdef long long window(Segment segment, Side this, Side other, bint pure) except -1
@@ -83,7 +85,11 @@ cpdef advance_una(Segment segment, Side this, Side other)
 @cython.locals(place="Py_ssize_t", sent=Sent)
 cpdef release(Side side, Py_ssize_t done)
 cpdef judge_need(Segment segment, Sent sent)
-@cython.locals(sent=Sent, left="long long", right="long long", a="long long", b="long long")
+@cython.locals(sent=Sent, left="long long", right="long long", number="int")
 cpdef score(Segment segment, Side this, Side other)
+@cython.locals(fresh="long long", kept="list", block=Block, sent=Sent)
+cpdef merge(Side other, long long left, long long right)
+@cython.locals(block=Block)
+cpdef tuple above_only(tuple blocks, long long ack)
 @cython.locals(older="bint", scale="int", edge="long long", moved="long long")
 cpdef apply_window(Segment segment, Side this, Side other)

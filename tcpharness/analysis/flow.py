@@ -22,7 +22,7 @@ from __future__ import annotations
 from tcpharness.analysis.order import look
 from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
-from tcpharness.analysis.state import Damaged, Flow, Hole, Sent, Side
+from tcpharness.analysis.state import Block, Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet import checksum
 from tcpharness.packet.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, Segment, seq_add, seq_diff
 from tcpharness.packet.sums import sum16
@@ -40,7 +40,8 @@ OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been 
 # Plain ints: an IntFlag's own operators cost a microsecond each.
 BEGIN, S_SYN, HANDSHAKE, S_RST = int(Sign.BEGIN), int(Sign.SYN), int(Sign.HANDSHAKE), int(Sign.RST)
 S_FIN, CLOSED, ORDER, DUP_ACK = int(Sign.FIN), int(Sign.CLOSED), int(Sign.ORDER), int(Sign.DUP_ACK)
-DSACK, UNSEEN, WINDOW, FULL = int(Sign.DSACK), int(Sign.UNSEEN), int(Sign.WINDOW), int(Sign.FULL)
+DSACK, UNSEEN, ZERO, FULL = int(Sign.DSACK), int(Sign.UNSEEN), int(Sign.ZERO), int(Sign.FULL)
+UPDATE, SHRUNK, SILLY = int(Sign.UPDATE), int(Sign.SHRUNK), int(Sign.SILLY)
 PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
@@ -400,7 +401,7 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
         if not this.acceptable_ack:
             this.advance = 0
             return signs | answer(segment, this, other, pure)
-    if segment.sacks and this.order != COPY:
+    if segment.sack_count and this.order != COPY:
         signs |= selective(segment, this, other)
     if this.advance > 0 and other.rto_count >= 2:
         signs |= RECOVERED
@@ -422,23 +423,25 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
 
 def selective(segment: Segment, this: Side, other: Side) -> int:
     """RFC 2018, and RFC 2883 4: a first block at or below the ack, or within the second, is a duplicate's."""
-    first = segment.sacks[0]
-    left, right = first
-    second = segment.sacks[1] if len(segment.sacks) > 1 else None
+    count = segment.sack_count
+    left, right = segment.sack_left(0), segment.sack_right(0)
     if seq_diff(right, segment.ack) <= 0 or (
-        second and seq_diff(left, second[0]) >= 0 and seq_diff(right, second[1]) <= 0
+        count > 1
+        and seq_diff(left, segment.sack_left(1)) >= 0
+        and seq_diff(right, segment.sack_right(1)) <= 0
     ):
         this.is_dsack = True
-    for block in segment.sacks[1:] if this.is_dsack else segment.sacks:
-        if seq_diff(block[1], segment.ack) > 0 and not covered(other, block[0], block[1]):
+    for number in range(1 if this.is_dsack else 0, count):
+        left, right = segment.sack_left(number), segment.sack_right(number)
+        if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):
             this.new_sack = True
     return DSACK if this.is_dsack else 0
 
 
 def covered(side: Side, left: int, right: int) -> bool:
     """True when the scoreboard has all of it already."""
-    for a, b in side.sacked:
-        if seq_diff(left, a) >= 0 and seq_diff(right, b) <= 0:
+    for block in side.sacked:
+        if seq_diff(left, block.left) >= 0 and seq_diff(right, block.right) <= 0:
             return True
     return False
 
@@ -458,11 +461,13 @@ def window(segment: Segment, this: Side, other: Side, pure: bool) -> int:
         and this.sent_before(segment, this.id_last, this.ts_high) >= 0
     )
     if not segment.win or this.zero_since_ns >= 0:
-        signs |= WINDOW
-    if this.win_known and this.advance == 0 and segment.win != this.win_raw:
-        signs |= WINDOW
+        signs |= ZERO
+    if this.advance == 0 and this.edge_moved > 0 and pure and this.order == NEXT and not this.new_sack:
+        signs |= UPDATE
     if this.edge_moved < 0 and this.advance >= 0 and not this.stale:
-        signs |= WINDOW
+        signs |= SHRUNK
+    if this.win_now < this.mss and this.win_now and this.options_known and segment.win != this.win_raw:
+        signs |= SILLY
     if other.full_ns >= 0 and (this.advance > 0 or this.edge_moved > 0 or not segment.win):
         signs |= FULL
     # RFC 5681 2: no data, no SYN or FIN, the same ack, the same window (or new SACK information), and data
@@ -815,7 +820,7 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
         advance_una(segment, this, other)
     elif this.is_dup_ack:
         other.dup_acks += 1
-    if segment.sacks:
+    if segment.sack_count:
         score(segment, this, other)
     if this.acks_fin:
         other.fin_acked = True
@@ -828,15 +833,16 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
 
 
 def apply_answers(this: Side, other: Side, now: int) -> None:
-    if this.answers == "offence":
+    if not this.answers:
+        if this.advance > 0:
+            other.keep_alive_ns = other.probe_ns = -1
+            other.keep_alives = other.probes = 0
+    elif this.answers == "offence":
         other.offence_ns = -1
     elif this.answers == "keep-alive":
         other.keep_alive_ns, other.keep_alives = -1, 0
     elif this.answers == "probe":
         other.probe_ns, other.probes = -1, 0
-    elif this.advance > 0:
-        other.keep_alive_ns = other.probe_ns = -1
-        other.keep_alives = other.probes = 0
 
 
 def advance_una(segment: Segment, this: Side, other: Side) -> None:
@@ -873,8 +879,9 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
         other.probe_end = -1
 
 
-def above_only(blocks: tuple[tuple[int, int], ...], ack: int) -> tuple[tuple[int, int], ...]:
-    return tuple(block for block in blocks if seq_diff(block[1], ack) > 0)
+def above_only(blocks: tuple[Block, ...], ack: int) -> tuple[Block, ...]:
+    """Those that end above the ack."""
+    return tuple([block for block in blocks if seq_diff(block.right, ack) > 0])
 
 
 def release(side: Side, done: int) -> None:
@@ -902,30 +909,37 @@ def judge_need(segment: Segment, sent: Sent) -> None:
 
 def score(segment: Segment, this: Side, other: Side) -> None:
     """The scoreboard of what was received above a hole, and DSACK's word on what came twice."""
-    blocks = segment.sacks
     if this.is_dsack:
-        left, right = blocks[0]
-        blocks = blocks[1:]
+        left, right = segment.sack_left(0), segment.sack_right(0)
         for sent in reversed(other.sent):
             if sent.finding is not None and seq_diff(sent.seq, right) < 0 and seq_diff(sent.end, left) > 0:
                 sent.finding.detail["needed"], sent.finding.detail["needed_by"] = "no", "DSACK"
                 break
-    for left, right in blocks:
-        if seq_diff(right, segment.ack) <= 0 or covered(other, left, right):
+    for number in range(1 if this.is_dsack else 0, segment.sack_count):
+        left, right = segment.sack_left(number), segment.sack_right(number)
+        if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):
+            merge(other, left, right)
+
+
+def merge(other: Side, left: int, right: int) -> None:
+    """One more block on the scoreboard, and its mark on the records it covers."""
+    fresh = left  # records that end below have their mark already
+    kept: list[Block] = []
+    for block in other.sacked:
+        if seq_diff(block.right, left) < 0 or seq_diff(block.left, right) > 0:
+            kept.append(block)
             continue
-        merged = [
-            block for block in other.sacked if seq_diff(block[1], left) < 0 or seq_diff(block[0], right) > 0
-        ]
-        for a, b in other.sacked:
-            if seq_diff(b, left) >= 0 and seq_diff(a, right) <= 0:
-                left = a if seq_diff(a, left) < 0 else left
-                right = b if seq_diff(b, right) > 0 else right
-        merged.append((left, right))
-        other.sacked = tuple(merged[-MOST_SACKED:])
-        for sent in reversed(other.sent):
-            if seq_diff(sent.end, left) <= 0:
-                break
-            sent.sacked = sent.sacked or (seq_diff(sent.seq, left) >= 0 and seq_diff(sent.end, right) <= 0)
+        if seq_diff(block.left, left) <= 0:
+            left, fresh = block.left, block.right
+        if seq_diff(block.right, right) > 0:
+            right = block.right
+    kept.append(Block(left, right))
+    other.sacked = tuple(kept[-MOST_SACKED:])
+    for sent in reversed(other.sent):
+        if seq_diff(sent.end, fresh) <= 0:
+            break
+        if seq_diff(sent.seq, left) >= 0 and seq_diff(sent.end, right) <= 0:
+            sent.sacked = True
 
 
 def apply_window(segment: Segment, this: Side, other: Side) -> None:

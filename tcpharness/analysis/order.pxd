@@ -1,6 +1,6 @@
 cimport cython
 
-from tcpharness.analysis.state cimport Hole, Sent, Side
+from tcpharness.analysis.state cimport Block, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
@@ -22,9 +22,9 @@ cpdef long long look_back(Segment segment, Side this) except -1
 cpdef list overlapping(Segment segment, Side this)
 @cython.locals(sent=Sent, gap="long long")
 cpdef bint is_copy(Segment segment, Side this, list records) except -1
-@cython.locals(right="long long")
+@cython.locals(block=Block)
 cpdef bint above(Segment segment, Side this) except -1
-@cython.locals(left="long long", right="long long")
+@cython.locals(block=Block)
 cpdef bint all_sacked(Segment segment, Side this) except -1
 @cython.locals(sent=Sent)
 cpdef bint conflicts(Segment segment, list records) except -1

@@ -163,15 +163,15 @@ def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
 
 def above(segment: Segment, this: Side) -> bool:
     """True when the receiver has reported bytes beyond the segment's (RFC 6675, RFC 8985)."""
-    for _, right in this.sacked:
-        if seq_diff(right, segment.next_seq) > 0:
+    for block in this.sacked:
+        if seq_diff(block.right, segment.next_seq) > 0:
             return True
     return False
 
 
 def all_sacked(segment: Segment, this: Side) -> bool:
-    for left, right in this.sacked:
-        if seq_diff(left, segment.seq) <= 0 and seq_diff(right, segment.next_seq) >= 0:
+    for block in this.sacked:
+        if seq_diff(block.left, segment.seq) <= 0 and seq_diff(block.right, segment.next_seq) >= 0:
             return True
     return False
 
@@ -234,7 +234,8 @@ def was_probe(this: Side, sent: Sent) -> bool:
 def in_recovery(this: Side) -> str:
     said = f"{this.dup_acks} duplicate ACKs"
     if this.sacked:
-        said += f", {sum(seq_diff(b, a) for a, b in this.sacked)} bytes above it reported by SACK"
+        reported = sum(seq_diff(block.right, block.left) for block in this.sacked)
+        said += f", {reported} bytes above it reported by SACK"
     this.evidence = said
     return "recovery" if this.recover >= 0 else "fast"
 

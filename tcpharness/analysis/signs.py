@@ -20,7 +20,7 @@ class Sign(IntFlag):
     DUP_ACK = 1 << 7
     DSACK = 1 << 8
     UNSEEN = 1 << 9  # acknowledges what this capture has not seen
-    WINDOW = 1 << 10  # the advertised window needs a look
+    ZERO = 1 << 10  # the advertised window is closed, or was
     FULL = 1 << 11  # the window that the other side had filled is answered
     PROBE = 1 << 12  # probe of a closed window or of an idle peer, or the answer
     CHALLENGE = 1 << 13
@@ -41,6 +41,9 @@ class Sign(IntFlag):
     END = 1 << 28  # no segment: the flow ends here, with the capture or by age
     SLOW = 1 << 29
     TUNNEL = 1 << 30
+    UPDATE = 1 << 31  # more room, and nothing acknowledged
+    SHRUNK = 1 << 32  # the window's right edge has moved left
+    SILLY = 1 << 33  # a window below the MSS
 
 
 class Order(IntEnum):

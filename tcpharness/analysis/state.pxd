@@ -5,6 +5,7 @@ from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long RTO_FLOOR_NS
 
+@cython.freelist(64)
 cdef class Sent:
     cdef public long long seq, end, first_ns, last_ns, acked_ns, tsval, first_tsval, id
     cdef public int count, flags, sum, first_sum
@@ -18,6 +19,10 @@ cdef class Sent:
 cdef class Hole:
     cdef public long long seq, end, since_ns, frame, id, tsval, tsecr
     cpdef int older(self, Segment segment)
+
+@cython.freelist(32)
+cdef class Block:
+    cdef public long long left, right
 
 cdef class Damaged:
     cdef public long long seq, end, frame, time_ns

@@ -85,6 +85,15 @@ class Hole:
         return 1 if seq_diff(segment.tsecr, self.tsecr) < 0 else -1
 
 
+class Block:
+    """Bytes above a hole that the receiver has reported (RFC 2018)."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, left: int, right: int) -> None:
+        self.left, self.right = left, right
+
+
 class Damaged:
     """A segment with payload whose checksum was wrong: kept to recognise its good copy."""
 
@@ -152,7 +161,7 @@ class Side:
         self.held = 0  # bytes of payload in them
         self.damaged: tuple[Damaged, ...] = ()
         self.holes: tuple[Hole, ...] = ()
-        self.sacked: tuple[tuple[int, int], ...] = ()
+        self.sacked: tuple[Block, ...] = ()
         self.sent: list[Sent] = []
         self.loss_ns = self.loss_recover = self.recover = -1
         self.maybe_tlp: Sent | None = None

@@ -109,7 +109,7 @@ class Reader:
         """Seconds, fraction, captured length, length on the wire, then the frame."""
         source = self.source
         size = RECORD_HEADER_LEN + self.padded
-        if not source.have(size):
+        if source.start + size > len(source.buffer) and not source.have(size):
             if not source.left():
                 return False
             raise NotReadable(f"truncated at byte {source.base + len(source.buffer)}: inside a record header")
@@ -118,11 +118,18 @@ class Reader:
             seconds, fraction = four_big(data, at), four_big(data, at + 4)
             cap_len, wire_len = four_big(data, at + 8), four_big(data, at + 12)
         else:
-            seconds, fraction = four_little(data, at), four_little(data, at + 4)
-            cap_len, wire_len = four_little(data, at + 8), four_little(data, at + 12)
+            # Halves first: in C a byte times 2 ** 24 would overflow.
+            low, high = data[at + 1] << 8 | data[at], data[at + 3] << 8 | data[at + 2]
+            seconds = high << 16 | low
+            low, high = data[at + 5] << 8 | data[at + 4], data[at + 7] << 8 | data[at + 6]
+            fraction = high << 16 | low
+            low, high = data[at + 9] << 8 | data[at + 8], data[at + 11] << 8 | data[at + 10]
+            cap_len = high << 16 | low
+            low, high = data[at + 13] << 8 | data[at + 12], data[at + 15] << 8 | data[at + 14]
+            wire_len = high << 16 | low
         if cap_len > MOST_FRAME_LEN:
             raise NotReadable(f"byte {source.at}: a record of {cap_len} bytes is not believable")
-        if not source.have(size + cap_len):
+        if source.start + size + cap_len > len(source.buffer) and not source.have(size + cap_len):
             raise NotReadable(
                 f"truncated at byte {source.base + len(source.buffer)}: "
                 f"a record of {cap_len} bytes ends after {source.left() - size}"
@@ -130,7 +137,7 @@ class Reader:
         self.data, self.data_at, self.cap_len = source.buffer, source.start + size, cap_len
         self.time_ns = seconds * 1_000_000_000 + fraction * self.scale
         self.wire_len = wire_len if wire_len > cap_len else cap_len
-        source.skip(size + cap_len)
+        source.start += size + cap_len
         return True
 
     def next_block(self) -> bool:

@@ -7,18 +7,20 @@ cdef int ETHERNET, SLL, RAW_IP, TCP_HEADER_LEN
 cdef class Segment:
     cdef public long long time_ns, wire_len, cap_len, frame
     cdef public bytes data
-    cdef public Py_ssize_t at, mac_at, ip_at, src_at, tcp_at, payload_at, end
+    cdef public Py_ssize_t at, mac_at, ip_at, src_at, tcp_at, payload_at, end, sack_at
     cdef public int ethertype, version, ip_header_len, ttl, tos, frag_offset, proto, ip_cksum
     cdef public long long id, ip_len, tcp_len, payload_len
     cdef public long long src_high, src_low, dst_high, dst_low
     cdef public bint df, mf, is_tcp, whole, sack_ok
-    cdef public tuple vlans, sacks
+    cdef public tuple vlans
     cdef public str kind, tunnel, malformed
     cdef public int sport, dport, flags, win, cksum, urg, offset, reserved
-    cdef public long long seq, ack, tsval, tsecr
-    cdef public int mss, wscale
+    cdef public long long seq, next_seq, ack, tsval, tsecr
+    cdef public int mss, wscale, sack_count
     cpdef clear(self)
     cpdef forget_options(self)
+    cpdef long long sack_left(self, int number) except? -1
+    cpdef long long sack_right(self, int number) except? -1
 
 cpdef long long seq_add(long long seq, long long count) noexcept
 cpdef long long seq_diff(long long a, long long b) noexcept
@@ -38,7 +40,7 @@ cpdef bint read_plain_ipv6(Segment segment, bytes data, Py_ssize_t at, Py_ssize_
 cpdef long long eight_bytes(bytes data, Py_ssize_t at) except? -1
 
 @cython.locals(data="bytes", at="Py_ssize_t", end="Py_ssize_t", high="long long", low="long long", words="int",
-               header_len="int")
+               header_len="int", flags="int")
 cpdef read_tcp(Segment segment)
 
 @cython.locals(data="bytes", stop="Py_ssize_t", kind="int", length="int")

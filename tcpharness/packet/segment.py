@@ -91,10 +91,11 @@ class Segment:
         "tos", "id", "df", "mf", "frag_offset", "proto", "ip_len", "ip_cksum", "tunnel",
         # TCP: `offset` in 32-bit words; `end` is where the captured part ends in `data`; `tcp_len` is header
         # and payload, `payload_len` payload, both by the IP length, also when the capture holds less
-        "is_tcp", "tcp_at", "payload_at", "end", "tcp_len", "payload_len", "whole", "malformed",
+        "is_tcp", "tcp_at", "payload_at", "end", "tcp_len", "payload_len", "next_seq", "whole",
+        "malformed",
         "sport", "dport", "seq", "ack", "flags", "win", "cksum", "urg", "offset", "reserved",
         # its options
-        "mss", "wscale", "sack_ok", "sacks", "tsval", "tsecr",
+        "mss", "wscale", "sack_ok", "sack_at", "sack_count", "tsval", "tsecr",
     )  # fmt: skip
 
     def __init__(self, time_ns: int = 0, frame: int = 0) -> None:
@@ -118,13 +119,14 @@ class Segment:
         self.tcp_at = self.payload_at = self.end = self.tcp_len = self.payload_len = 0
         self.malformed: str | None = None
         self.sport = self.dport = self.seq = self.ack = self.flags = self.win = self.cksum = self.urg = 0
-        self.offset = self.reserved = 0
+        # What the segment ends before: seq and payload, SYN, FIN (RFC 9293 3.4 SEG.LEN)
+        self.next_seq = self.offset = self.reserved = 0
         self.forget_options()
 
     def forget_options(self) -> None:
         self.mss = self.wscale = self.tsval = self.tsecr = -1
         self.sack_ok = False
-        self.sacks: tuple[tuple[int, int], ...] = ()
+        self.sack_at = self.sack_count = 0  # blocks of eight bytes in `data`
 
     @property
     def src_bytes(self) -> bytes:
@@ -177,9 +179,15 @@ class Segment:
         return tuple(read_options(self.data[self.tcp_at + OPTIONS : self.payload_at])[0])
 
     @property
-    def next_seq(self) -> int:
-        """seq plus what the segment occupies: payload, SYN, FIN (RFC 9293 3.4 SEG.LEN)."""
-        return (self.seq + self.payload_len + (self.flags & 1) + (self.flags >> 1 & 1)) & MASK
+    def sacks(self) -> tuple[tuple[int, int], ...]:
+        """The blocks of the SACK option (RFC 2018 3), (left, right) each."""
+        return tuple((self.sack_left(n), self.sack_right(n)) for n in range(self.sack_count))
+
+    def sack_left(self, number: int) -> int:
+        return four_bytes(self.data, self.sack_at + 8 * number)
+
+    def sack_right(self, number: int) -> int:
+        return four_bytes(self.data, self.sack_at + 8 * number + 4)
 
 
 def decode(
@@ -311,6 +319,8 @@ def read_tcp(segment: Segment) -> None:
         segment.malformed = f"data offset {segment.offset} points past the segment of {segment.tcp_len} bytes"
     else:
         segment.payload_len = segment.tcp_len - header_len
+    flags = segment.flags
+    segment.next_seq = (segment.seq + segment.payload_len + (flags & 1) + (flags >> 1 & 1)) & MASK
     if header_len == 20:
         return
     # nop, nop, timestamp: what nearly every segment carries
@@ -354,11 +364,7 @@ def take_option(segment: Segment, data: bytes, kind: int, length: int, at: int) 
         segment.tsval = four_bytes(data, at)
         segment.tsecr = four_bytes(data, at + 4)
     elif kind == 5:
-        blocks = []
-        for _ in range((length - 2) >> 3):
-            blocks.append((four_bytes(data, at), four_bytes(data, at + 4)))
-            at += 8
-        segment.sacks = tuple(blocks)
+        segment.sack_at, segment.sack_count = at, (length - 2) >> 3
     elif kind == 2 and length == 4:
         segment.mss = data[at] << 8 | data[at + 1]
     elif kind == 3 and length == 3:

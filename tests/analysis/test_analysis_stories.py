@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import pack_into
 
 import pytest
 
@@ -11,7 +12,7 @@ from tcpharness.analysis.catalog import DETECTORS
 from tcpharness.analysis.example import play
 from tcpharness.analysis.finding import Finding
 from tcpharness.packet.notation import parse_line
-from tcpharness.packet.segment import ACK, seq_add
+from tcpharness.packet.segment import ACK, decode, seq_add
 
 OPEN = """
 0.000 > S 0:0(0) win 64240 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>
@@ -173,14 +174,15 @@ def shifted(lines: list[str], own: int, other: int) -> list[str]:
     analysis = Analysis()
     for number, line in enumerate((text for text in lines if " end" not in text and "drops" not in text), 1):
         segment = parse_line(line, frame=number)
-        first = segment.sport == 40000
-        segment.seq = seq_add(segment.seq, own if first else other)
+        there, back = (own, other) if segment.sport == 40000 else (other, own)
+        data = bytearray(segment.data)
+        pack_into("!I", data, segment.tcp_at + 4, seq_add(segment.seq, there))
         if segment.flags & ACK:
-            segment.ack = seq_add(segment.ack, other if first else own)
-        back = other if first else own
-        segment.sacks = tuple((seq_add(a, back), seq_add(b, back)) for a, b in segment.sacks)
+            pack_into("!I", data, segment.tcp_at + 8, seq_add(segment.ack, back))
+        for place, edge in enumerate(edge for block in segment.sacks for edge in block):
+            pack_into("!I", data, segment.sack_at + 4 * place, seq_add(edge, back))
         analysis.tracker.verify = False
-        analysis.see(segment)
+        analysis.see(decode(bytes(data), time_ns=segment.time_ns, frame=number, wire_len=segment.wire_len))
     return [f"{f.frame} {f.name} {f.kind}" for f in analysis.finish().findings]
 
 

@@ -135,9 +135,6 @@ def window_update(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > P. 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001 win 1000
     """
-    pure = not segment.payload_len and not segment.flags & FIN
-    if not pure or this.advance or this.edge_moved <= 0 or this.new_sack or this.order != Order.NEXT:
-        return None
     return Hit(f"from {this.win_raw} to {segment.win} (unscaled), the right edge {this.edge_moved} bytes on")
 
 
