@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tcpharness.analysis.finding import CaptureReport
 from tcpharness.fault.ledger import Entry
+from tcpharness.peer.mismatch import Mismatch
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class ConnectionOutcome:
     last_byte_ns: int | None = None
     closed_ns: int | None = None
     tcp_info: dict[str, int] = field(default_factory=dict)  # TCP_INFO just before it was closed
+    mismatch: Mismatch | None = None  # of a script
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class EndpointOutcome:
     exit_status: int | None = None  # run
     ended_by_us: bool = False  # run: a server program that was told to end, so its exit status says nothing
     output: str = ""  # run: stdout and stderr as they came, bounded
+    took: dict[str, int] = field(default_factory=dict)  # script: branch of an `any of` -> how often
 
     @property
     def sent_bytes(self) -> int:

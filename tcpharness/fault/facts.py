@@ -39,12 +39,14 @@ class FlowFacts:
 def flow_facts(plan: Plan) -> dict[str, FlowFacts]:
     """Of every endpoint that connects. Two of one host, to the same port, without `from_port`, look alike."""
     return {
-        endpoint.name: _facts(plan, endpoint) for endpoint in plan.case.endpoints if endpoint.kind != "listen"
+        endpoint.name: _facts(plan, endpoint)
+        for endpoint in plan.case.endpoints
+        if endpoint.target is not None or endpoint.kind == "run"
     }
 
 
 def _facts(plan: Plan, endpoint: Endpoint) -> FlowFacts:
-    clients = _addresses(plan, endpoint.on)
+    clients = _own(plan, endpoint)
     if endpoint.target is None:  # a program: all that its host starts
         return FlowFacts(clients)
     servers, dport = _target(plan, endpoint.target)
@@ -54,8 +56,15 @@ def _facts(plan: Plan, endpoint: Endpoint) -> FlowFacts:
 def _target(plan: Plan, target: Target) -> tuple[frozenset[bytes], int | None]:
     if target.endpoint is not None:
         server = next(e for e in plan.case.endpoints if e.name == target.endpoint)
-        return _addresses(plan, server.on), server.port
+        return _own(plan, server), server.port
     return _addresses(plan, target.host or ""), target.port
+
+
+def _own(plan: Plan, endpoint: Endpoint) -> frozenset[bytes]:
+    """The addresses of its host; a script has its own."""
+    if endpoint.name in plan.scripted:
+        return frozenset(map(address_bytes, plan.scripted[endpoint.name]))
+    return _addresses(plan, endpoint.on)
 
 
 def _addresses(plan: Plan, host: str) -> frozenset[bytes]:

@@ -19,10 +19,12 @@ from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab.endpoint import Actor, Connector, Listener
 from tcpharness.lab.far_endpoint import FarEndpoint
 from tcpharness.lab.program import Program
-from tcpharness.lab.script import write_scripts
+from tcpharness.lab.script import address_of, write_scripts
+from tcpharness.lab.scripted import ScriptedPeer
 from tcpharness.lab.socket_table import Namespace, Row, SocketTable
 from tcpharness.lab.spawner import LabProcesses
 from tcpharness.lab.stage import Stage
+from tcpharness.peer.numbers import Side
 from tcpharness.scenario.model import Endpoint
 from tcpharness.scenario.plan import Plan
 
@@ -56,6 +58,7 @@ class Actors:
         self.lab = lab
         self._stage = stage
         self._base_dir = base_dir
+        self._seed = seed
         self._scripts = write_scripts(plan, seed, self._files())
         self._actors: dict[str, Actor] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -116,6 +119,9 @@ class Actors:
         if endpoint.kind == "run":
             processes, hosts_file = self.lab.processes, str(self.lab.hosts_file)
             return Program(endpoint, namespace, processes, self._stage, self._base_dir, hosts_file)
+        if endpoint.kind == "script":
+            remote = Side(*address_of(endpoint, self._plan)) if endpoint.target is not None else None
+            return ScriptedPeer(endpoint, self._plan, namespace, self._stage, self._seed, remote)
         script = self._scripts[endpoint.name]
         if endpoint.process:
             return FarEndpoint(script, namespace.fd, self.lab.processes, self._stage)
@@ -157,9 +163,13 @@ class Actors:
     def _may_go(self, name: str, rows: list[Row], alone_ns: int) -> bool:
         """A listener: no connection to it is still being opened, or may be opened by what a client has
         left behind. A program: every other endpoint has ended and nobody is talking to it."""
+        if self._actors[name].outcome.kind == "script":
+            return True  # it goes on with those that it talks to
         port = next(e.port for e in self._plan.case.endpoints if e.name == name)
         if self._is_listener(name):
-            opening = [r for r in rows if r.lport == port and r.state == "SYN_RECV"]
+            # What a script that has ended left half open will never be opened.
+            gone = {a for n, own in self._plan.scripted.items() if n not in self._unended() for a in own}
+            opening = [r for r in rows if r.lport == port and r.state == "SYN_RECV" and r.remote not in gone]
             # In FIN_WAIT2 the server has acknowledged everything: that connection has been opened.
             return not opening and not [r for r in rows if r.rport == port and r.state != "FIN_WAIT2"]
         if any(self._is_listener(other) for other in self._unended()):

@@ -78,9 +78,9 @@ class Lab:
         path = self._workdir / "hosts"
         if not path.exists():
             known = {"127.0.0.1": "localhost", "::1": "localhost"}
-            names = [
-                f"{address}\t{known.pop(address, '')} {name}" for name, address in self.plan.names.items()
-            ]
+            scripts = {name: own[0] for name, own in self.plan.scripted.items()}
+            named = scripts | self.plan.names
+            names = [f"{address}\t{known.pop(address, '')} {name}" for name, address in named.items()]
             path.write_text("\n".join([*names, *(f"{a}\t{name}" for a, name in known.items()), ""]))
         return path
 

@@ -51,7 +51,7 @@ def write_scripts(plan: Plan, seed: int, files: Mapping[str, bytes]) -> dict[str
     """A script for each endpoint of kind listen or connect. `files` are the contents that steps send;
     a file that is not in it becomes ENOENT at its step."""
     case = plan.case
-    ours = [e for e in case.endpoints if e.kind != "run"]
+    ours = [e for e in case.endpoints if e.kind in ("listen", "connect")]
     parts = {e.name: tuple(_part(step, files) for step in steps_of(e)) for e in ours}
     streams = {e.name: Stream(Seeded(seed, e.name), _sent(parts[e.name])) for e in ours}
     return {
@@ -99,7 +99,9 @@ def target_of(endpoint: Endpoint, plan: Plan) -> Endpoint | None:
     hosts |= {end.host for link in plan.links for end in link.ends if end.address == target.host}
     if target.host in (*LOOPBACK.values(), "localhost"):
         hosts.add(endpoint.on)
-    return next((e for e in endpoints if e.port == target.port and e.on in hosts), None)
+    # A script is reached by its name alone: its address is not its host's.
+    kernels = [e for e in endpoints if e.kind != "script"]
+    return next((e for e in kernels if e.port == target.port and e.on in hosts), None)
 
 
 def peers_of(endpoint: Endpoint, plan: Plan) -> list[Endpoint]:
@@ -118,6 +120,8 @@ def address_of(endpoint: Endpoint, plan: Plan) -> tuple[str, int]:
         return ANY[ip], endpoint.port or 0
     reached = target_of(endpoint, plan)
     port = target.port or (reached.port if reached else None) or 0
+    if reached is not None and reached.name in plan.scripted:
+        return plan.scripted[reached.name][0], port
     host = reached.on if target.endpoint is not None and reached else target.host or ""
     if host in (endpoint.on, "localhost"):
         return LOOPBACK[ip], port

@@ -7,11 +7,14 @@ from ipaddress import ip_address
 from typing import Any
 
 from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, OneVerb, Table, Verb
-from tcpharness.scenario.model import Endpoint, Place, SocketOptions, Step, Target, Until
+from tcpharness.scenario.model import Endpoint, Place, SocketOptions, Step, Target
 from tcpharness.scenario.network_keys import HOST, PORT, SIZE, TIME
 from tcpharness.scenario.outline import ENDPOINT_KINDS
 from tcpharness.scenario.problem import listed, quoted, unknown
+from tcpharness.scenario.script_check import check_script
+from tcpharness.scenario.script_keys import MOST_ADDRESSES, PORTS, SCRIPT
 from tcpharness.scenario.shape import SWITCH, TEXT, WRONG, Named, Scalar, Scope, Unknown, integer, pattern
+from tcpharness.scenario.until import UNTIL
 from tcpharness.scenario.yaml_tree import Node
 
 SECOND_NS = 1_000_000_000
@@ -20,27 +23,6 @@ ENDPOINT_NAME = pattern(
     r"[A-Za-z_](?:[A-Za-z0-9 _-]{0,38}[A-Za-z0-9_-])?",
     "a name of letters, digits, spaces, - and _ that begins with a letter",
 )
-
-
-# --- conditions
-
-ENDPOINT_STATES = ("blocked", "established", "closed", "done", "listening")
-
-
-def _until(node: Node, scope: Scope) -> Any:
-    subject, _, state = node.value.strip().rpartition(" ")
-    subject = subject.strip()
-    if not subject or state not in (*ENDPOINT_STATES, "fired"):
-        raise Unknown(f"{node.describe()} is no condition; expected {UNTIL_EXPECTED}")
-    kind = "fault" if state == "fired" else "endpoint"
-    known = scope.outline.names(kind)
-    if known is not None and subject not in known:
-        raise Unknown(unknown(kind, subject, known))
-    return Until(subject, state, scope.place(node))  # type: ignore[arg-type]
-
-
-UNTIL_EXPECTED = f'"ENDPOINT STATE" (states: {listed(ENDPOINT_STATES)}) or "FAULT fired"'
-UNTIL = Named(UNTIL_EXPECTED, _until, {"type": "string", "pattern": " "})
 
 
 # --- socket options
@@ -230,6 +212,8 @@ def _target(node: Node, scope: Scope) -> Target:
     if endpoints is None or node.value in endpoints:
         return Target(node.value, None, None)
     found = re.fullmatch(r"(?:\[([^\]]+)\]|([^\[\]:]+)):([0-9]{1,6})", node.value)
+    if node.value in (scope.outline.hosts or ()):
+        return Target(None, node.value, None)  # with `ports`
     if found is None:
         expected = [*endpoints, "HOST:PORT", "[ADDRESS]:PORT"]
         raise Unknown(unknown("endpoint", node.value, expected))
@@ -274,12 +258,21 @@ ENDPOINT_KEYS: dict[str, Key] = {
     "from_port": Key(PORT, "connect: the source port."),
     "backlog": Key(integer(0, 65535), "listen: the backlog (default: 128)."),
     "process": Key(SWITCH, "on: in a process of its own, so that a fault can kill it."),
+    "script": Key(SCRIPT, "Instead of a kernel: what it expects and sends, on an address of its own."),
+    "ports": Key(PORTS, 'script, connect: one conversation with each of these ports, such as "1..200".'),
+    "addresses": Key(
+        integer(1, MOST_ADDRESSES),
+        "script, connect: a conversation from each of so many addresses (default: 1).",
+    ),
+    "every": Key(TIME, "script, connect: between the starts of two conversations (default: 0)."),
 }
 
 ALLOWED = {
     "listen": {"on", "listen", "do", "times", "set", "backlog", "process"},
     "connect": {"on", "connect", "do", "times", "set", "from_port", "process"},
     "run": {"on", "run", "ready"},
+    "script listen": {"on", "listen", "script", "times"},
+    "script connect": {"on", "connect", "script", "times", "from_port", "ports", "addresses", "every"},
 }
 
 
@@ -289,14 +282,18 @@ def _endpoint(fields: Fields) -> Any:
         text = f"endpoint {quoted(fields.name)} has {listed(given) or 'nothing to do'}"
         return fields.scope.wrong(fields.at, f"{text}; expected one of {listed(ENDPOINT_KINDS)}")
     kind = given[0]
-    misplaced = [key for key in fields.nodes if key not in ALLOWED[kind]]
+    role = f"script {kind}" if "script" in fields and f"script {kind}" in ALLOWED else kind
+    misplaced = [key for key in fields.nodes if key not in ALLOWED[role]]
     for key in misplaced:
+        what = "a script" if role != kind else kind
         fields.wrong(
-            key, f"{quoted(key)} means nothing with {kind}; expected one of {listed(sorted(ALLOWED[kind]))}"
+            key, f"{quoted(key)} means nothing with {what}; expected one of {listed(sorted(ALLOWED[role]))}"
         )
+    if "script" in fields:
+        check_script(fields.get("script"), kind, fields)
     _check_target(fields)
     _check_port(fields, "ready" if kind == "run" else "listen")
-    steps = fields.get("do", _default_steps(kind, fields.at))
+    steps = fields.get("do", () if "script" in fields else _default_steps(kind, fields.at))
     _check_steps(steps, fields.name, fields.scope)
     return WRONG if misplaced else _built(fields, kind, steps)
 
@@ -311,20 +308,27 @@ def _built(fields: Fields, kind: str, steps: tuple[Step, ...]) -> Endpoint:
     return Endpoint(
         name=fields.name,
         on=fields.get("on"),
-        kind=kind,  # type: ignore[arg-type]
+        kind="script" if "script" in fields else kind,  # type: ignore[arg-type]
         at=fields.at,
         port=fields.get("listen", fields.get("ready")),
         target=fields.get("connect"),
         command=fields.get("run", ()),
         options=fields.get("set", SocketOptions()),
         steps=steps,
-        **fields.only("from_port", "backlog", "times", "process"),
+        every_ns=fields.get("every", 0),
+        **fields.only("from_port", "backlog", "times", "process", "script", "ports", "addresses"),
     )
 
 
 def _check_target(fields: Fields) -> None:
     target, endpoints = fields.get("connect"), fields.scope.outline.endpoints
-    if target is None or target.endpoint is None or not endpoints:
+    if target is None or "ports" in fields:
+        return
+    if target.port is None and target.host is not None:
+        fields.wrong(
+            "connect", f"{quoted(target.host)} is a host; expected an endpoint, {target.host}:PORT, or ports"
+        )
+    if target.endpoint is None or not endpoints:
         return
     fact = endpoints[target.endpoint]
     if fact.kind is not None and fact.port is None and fact.kind != "listen":

@@ -6,7 +6,6 @@ from typing import Any
 
 from tcpharness.scenario import quantity as q
 from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, Table
-from tcpharness.scenario.endpoint_keys import UNTIL
 from tcpharness.scenario.fault_keys import COUNT, SIGNALS
 from tcpharness.scenario.model import (
     Capture,
@@ -33,6 +32,7 @@ from tcpharness.scenario.shape import (
     quantity,
     reference,
 )
+from tcpharness.scenario.until import UNTIL
 from tcpharness.scenario.yaml_tree import Node
 
 VANTAGE = reference("vantage")
@@ -141,14 +141,26 @@ ERRORS = (
     "EINVAL",
     "mismatch",  # a payload byte was not what was sent
     "EOF",  # the other side finished before all was received
+    "unexpected",  # a script got another segment than expected
+    "silence",  # a script waited for a segment, and none came
     *(f"SIG{name}" for name in SIGNALS),  # process: on, ended by a signal
 )
+
 SIZE_COUNT = quantity(q.size_count, q.SIZE, r"^[0-9. ]*((B|kB|KiB|MB|MiB|GiB)[0-9. ]*)*$")
 TIME_COUNT = quantity(q.time_count, q.TIME, r"^[0-9. ]*((ns|us|ms|s|m)[0-9. ]*)*$")
 RATE_COUNT = quantity(q.rate_count, q.RATE, r"^[0-9. ]*((bit|kbit|mbit|gbit)[0-9. ]*)*$")
 EXIT_STATUS = Made(
     ByKind(scalar=integer(-64, 255, "an exit status (negative: a signal)")),
     lambda status, at, scope: Count(status, status, str(status)),
+)
+
+TOOK = Made(
+    MapOf(
+        Named("an alternative's name", lambda node, scope: node.value, {"type": "string"}),
+        COUNT,
+        "a mapping of alternatives to counts",
+    ),
+    lambda found, at, scope: tuple(found.items()),
 )
 
 # What an endpoint of a kind can be asked for.
@@ -163,8 +175,10 @@ ENDPOINT_EXPECT: dict[str, Key] = {
     "duration": Key(TIME_COUNT, "From its first connection's opening to the last one's end: \"..1s\"."),
     "exit": Key(EXIT_STATUS, "run, or process: on: the exit status (negative: the signal that ended it)."),
     "output": Key(TEXT, "run: its output contains this."),
+    "took": Key(TOOK, "script: how many conversations took which alternative of an `any of`."),
 }
 ONLY_RUN = ("output",)
+ONLY_SCRIPT = ("took",)
 ONLY_PROCESS = ("exit",)
 NOT_RUN = ("error", "sent", "received", "throughput", "duration")
 
@@ -175,11 +189,15 @@ def _endpoint(fields: Fields) -> Any:
         refused = {
             **dict.fromkeys(ONLY_RUN if fact.kind != "run" else (), "has no output"),
             **dict.fromkeys(ONLY_PROCESS if not fact.process else (), "is no process"),
+            **dict.fromkeys(ONLY_SCRIPT if not fact.branches else (), "has no alternatives to take"),
             **dict.fromkeys(NOT_RUN if fact.kind == "run" else (), "is a program"),
         }
         for key in [key for key in fields.nodes if key in refused]:
             rest = [name for name in ENDPOINT_EXPECT if name not in refused]
             return fields.wrong(key, f"{fields.name} {refused[key]}; {one_of(rest)}")
+        for name, _ in fields.get("took", ()):
+            if name not in fact.branches:
+                return fields.wrong("took", unknown("alternative", name, fact.branches))
     return EndpointExpect(name=fields.name, at=fields.at, **fields.values)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tcpharness.packet.line import Line
 from tcpharness.packet.spec import SegmentSpec
 from tcpharness.scenario.place import Place as Place  # part of the model; by itself because it is light
 
@@ -126,6 +127,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptStep:
+    """One step of a peer without a kernel. Which of the fields count is given by `do`.
+
+    send:    line, after_ns (since the step before), times (exactly so many)
+    expect:  line, within_ns, times (the least is waited for; more, up to the most, may come at any time)
+    silence: within_ns: nothing comes for so long
+    any_of:  branches (name or number -> steps), within_ns
+    pause:   after_ns, or until
+    """
+
+    do: Literal["send", "expect", "silence", "any_of", "pause"]
+    at: Place
+    line: Line | None = None
+    after_ns: int = 0
+    within_ns: int = 0
+    times: Count = Count(1, 1, "1")
+    branches: tuple[tuple[str, tuple[ScriptStep, ...]], ...] = ()
+    until: Until | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where a client connects: an endpoint's name, or a host (or literal address) and port."""
 
@@ -138,7 +160,7 @@ class Target:
 class Endpoint:
     name: str
     on: str
-    kind: Literal["listen", "connect", "run"]
+    kind: Literal["listen", "connect", "run", "script"]
     at: Place
     port: int | None = None  # listen; for run: the port that shows it is ready (`ready: 80`)
     target: Target | None = None
@@ -149,6 +171,10 @@ class Endpoint:
     options: SocketOptions = field(default_factory=SocketOptions)  # before connect or listen
     steps: tuple[Step, ...] = ()
     process: bool = False  # in a process of its own, so that it can be killed
+    script: tuple[ScriptStep, ...] = ()  # of kind script, which has a port (a server) or a target
+    ports: tuple[int, ...] = ()  # script: each of these ports of the target
+    addresses: int = 1  # script: from so many addresses
+    every_ns: int = 0  # script: between the starts of two conversations
 
 
 State = Literal["syn_sent", "syn_received", "established", "closing", "closed"]
@@ -271,6 +297,7 @@ class EndpointExpect:
     duration: Count | None = None  # nanoseconds from the first connection's opening to the last one's end
     exit: Count | None = None  # run: exit status
     output: str | None = None  # run: text that its output must contain
+    took: tuple[tuple[str, Count], ...] = ()  # script: how many conversations took which alternative
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class EndpointFact:
     kind: str | None
     port: int | None  # where it can be connected to
     process: bool  # it can be killed
+    branches: tuple[str, ...] = ()  # the alternatives of a script
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -122,7 +123,18 @@ def _endpoint(keys: dict[str, Node]) -> EndpointFact:
         kind=kind,
         port=int(port) if port.isdecimal() and len(port) < 6 and kind != "connect" else None,
         process=kind == "run" or process,
+        branches=tuple(dict.fromkeys(_branches(keys.get("script")))),
     )
+
+
+def _branches(script: Node | None) -> Iterator[str]:
+    """The names of all alternatives of a script, at any depth; numbers where they have none."""
+    steps = [] if script is None else script.items if script.kind == "list" else [script]
+    for _, value in (pair for step in steps for pair in step.pairs if pair[0].value == "any of"):
+        named = [(each.value, branch) for each, branch in value.pairs]
+        for name, branch in named or [(str(n), branch) for n, branch in enumerate(value.items, 1)]:
+            yield name
+            yield from _branches(branch)
 
 
 def _faults(node: Node | None) -> list[str] | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface, ip_network
+from itertools import islice
 from typing import Literal
 
 from tcpharness.scenario.model import Case, Endpoint, Firewall, Host, Link, Place, Route
 from tcpharness.scenario.quiet import defaults, forwarding
+from tcpharness.scenario.script_check import FIRST_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,21 @@ class Plan:
     links: tuple[LinkPlan, ...]
     names: dict[str, str]  # host -> the address by which the others reach it
     vantages: tuple[tuple[str, str, str], ...]  # (vantage, host, interface) to capture at
+    scripted: dict[str, tuple[str, ...]] = field(default_factory=dict)  # script -> its addresses, no kernel's
 
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 DEFAULT_MTU = 1500
+FIRST_INTERFACE = "eth0"
 LINKS_PER_LAB = 16  # of 65536 IPv4 networks; labs further apart than 4096 share addresses
 
 
 def make_plan(case: Case, number: int) -> Plan:
     """All decisions of a case. `number` (from 0) gives the lab addresses that no other lab of the run has."""
     ends = [_ends(case, link, index, number) for index, link in enumerate(case.links)]
+    scripted = _scripted(case, ends)
+    ends = [_with_scripts(case, of_link, scripted) for of_link in ends]
     of_host: dict[str, list[Interface]] = {host.name: [] for host in case.hosts}
     for link_ends in ends:
         for end in link_ends:
@@ -91,6 +97,7 @@ def make_plan(case: Case, number: int) -> Plan:
         links=tuple(_link_plan(case, link, end) for link, end in zip(case.links, ends, strict=True)),
         names={name: own[0].address if own else LOOPBACK[case.ip] for name, own in of_host.items()},
         vantages=tuple(_vantages(case, of_host)),
+        scripted=scripted,
     )
 
 
@@ -132,11 +139,58 @@ def _address(case: Case, link: Link, end: int, index: int, number: int) -> str:
     return f"10.{network >> 8}.{network & 255}.{end + 1}/24"
 
 
+def _scripted(case: Case, ends: list[tuple[Interface, ...]]) -> dict[str, tuple[str, ...]]:
+    """Addresses for the scripts, in the network of their host's first link, that nobody has."""
+    taken = {end.address for of_link in ends for end in of_link}
+    found: dict[str, tuple[str, ...]] = {}
+    for endpoint in case.endpoints:
+        if endpoint.kind == "script":
+            home = _home(endpoint, ends)
+            network = ip_network(f"{home.address}/{home.prefix_len}", strict=False)
+            free = (str(network[n]) for n in range(FIRST_ADDRESS, network.num_addresses - 1))
+            found[endpoint.name] = tuple(islice((a for a in free if a not in taken), endpoint.addresses))
+            taken.update(found[endpoint.name])
+    return found
+
+
+def _home(endpoint: Endpoint, ends: list[tuple[Interface, ...]]) -> Interface:
+    """The interface at which a script lives: its host's first."""
+    return next(end for of_link in ends for end in of_link if end.host == endpoint.on)
+
+
+def _with_scripts(
+    case: Case, ends: tuple[Interface, ...], scripted: dict[str, tuple[str, ...]]
+) -> tuple[Interface, ...]:
+    """The others on the link know a script's addresses, under its host's MAC; its own host does not."""
+    homes = {end.host: end.mac for end in ends if end.name == FIRST_INTERFACE}
+    known = [
+        (homes[endpoint.on], address)
+        for endpoint in case.endpoints
+        if endpoint.on in homes
+        for address in scripted.get(endpoint.name, ())
+    ]
+    return tuple(
+        replace(end, neighbours=(*end.neighbours, *((ip, mac) for mac, ip in known if mac != end.mac)))
+        for end in ends
+    )
+
+
 def _link_plan(case: Case, link: Link, ends: tuple[Interface, ...]) -> LinkPlan:
     kind: Literal["pair", "bridge", "middlebox"] = "pair" if len(ends) == 2 else "bridge"
     if link.delay_ns or any(fault.link == link.name for fault in case.faults):
         kind = "middlebox"
     return LinkPlan(link.name, kind, ends, link.mtu or DEFAULT_MTU, link.delay_ns)
+
+
+def next_hop(plan: Plan, host: str, address: str) -> str | None:
+    """The MAC that a packet from `host` to an address is sent to; None: there is no way there."""
+    planned = next(each for each in plan.hosts if each.name == host)
+    known = {ip: mac for interface in planned.interfaces for ip, mac in interface.neighbours}
+    if address in known:
+        return known[address]
+    fitting = [route for route in planned.routes if ip_address(address) in ip_network(route.dst)]
+    via = max(fitting, key=lambda route: ip_network(route.dst).prefixlen).via if fitting else None
+    return known.get(via) if via else None
 
 
 # --- hosts

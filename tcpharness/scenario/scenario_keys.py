@@ -10,6 +10,7 @@ from tcpharness.scenario.expect_keys import CAPTURES, EXPECT, check_watched
 from tcpharness.scenario.fault_keys import FAULTS
 from tcpharness.scenario.model import Case, Requires
 from tcpharness.scenario.network_keys import HOSTS, LINKS, NAME, TIME
+from tcpharness.scenario.script_check import read_places
 from tcpharness.scenario.shape import SWITCH, TEXT, Json, Scalar, Scope, Shape, choice, integer, pattern
 from tcpharness.scenario.yaml_tree import Node
 
@@ -74,6 +75,7 @@ SCENARIO_KEYS: dict[str, Key] = {
 def _case(fields: Fields) -> Case:
     captures = fields.get("capture", ())
     check_watched(captures, fields.get("expect"), fields.scope)
+    read_places(fields)
     return Case(
         name=fields.get("scenario"),
         id=fields.scope.file,

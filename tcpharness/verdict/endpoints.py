@@ -9,6 +9,7 @@ from tcpharness.scenario.model import Case, Count, Endpoint, EndpointExpect
 from tcpharness.verdict.result import Failure
 
 CLEAN = ("none",)
+SHOWN = 3  # conversations of one script that went astray
 
 
 def judge_endpoints(case: Case, evidence: Evidence) -> Iterator[Failure]:
@@ -30,6 +31,7 @@ def judge_endpoints(case: Case, evidence: Evidence) -> Iterator[Failure]:
         yield from judge_connections(endpoint, outcome, expected, others_clean)
         yield from judge_payload(endpoint, outcome, expected, others_clean)
         yield from judge_amounts(outcome, expected)
+        yield from judge_branches(outcome, expected)
 
 
 # --- how it ended
@@ -54,6 +56,11 @@ def judge_end(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterator[Fa
     if expected.exit is not None and expected.error is None:
         ends = [e for e in ends if e not in (outcome.error, "none")]  # its exit status is judged instead
     if set(ends) <= allowed:
+        return
+    astray = [c.mismatch for c in outcome.connections if c.mismatch and c.error not in allowed]
+    for mismatch in astray[:SHOWN]:
+        yield Failure(mismatch.at, mismatch.expected, mismatch.actual, mismatch.packets)
+    if astray and set(ends) <= allowed | {mismatch.error for mismatch in astray}:
         return
     if expected.error is None:
         wish = "as its steps say"
@@ -107,7 +114,7 @@ def judge_connections(
     made = len(outcome.connections)
     if endpoint.kind == "run" or made >= endpoint.times or outcome.error:
         return
-    if endpoint.kind == "connect":
+    if endpoint.target is not None:
         tried = "it never tried" if not made else f"it tried {made} of {endpoint.times} times"
         yield Failure(endpoint.at, f"{endpoint.name} to connect", tried)
     elif others_clean and expected.error is None and expected.received is None:
@@ -160,6 +167,14 @@ def judge_amounts(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterato
             yield Failure(expected.at, f"{outcome.name}: {name} {count}", value)
     if expected.output is not None and expected.output not in outcome.output:
         yield Failure(expected.at, f"{outcome.name} to print {expected.output!r}", last_lines(outcome))
+
+
+def judge_branches(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterator[Failure]:
+    """How many conversations of a script took which alternative."""
+    for name, count in expected.took:
+        found = outcome.took.get(name, 0)
+        if not count.holds(found):
+            yield Failure(expected.at, f"{outcome.name} to take {name} {count} times", f"{found} times")
 
 
 def throughput(outcome: EndpointOutcome) -> float | None:

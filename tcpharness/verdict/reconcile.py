@@ -76,7 +76,8 @@ def mac_of(end: Interface) -> bytes:
 
 
 def names_of(plan: Plan) -> dict[str, str]:
-    return {i.address: host.name for host in plan.hosts for i in host.interfaces}
+    scripts = {address: name for name, own in plan.scripted.items() for address in own}
+    return {i.address: host.name for host in plan.hosts for i in host.interfaces} | scripts
 
 
 def whole(

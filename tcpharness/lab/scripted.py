@@ -1,0 +1,302 @@
+"""An endpoint without a kernel: plays its script over a packet socket of its host's interface.
+
+Its addresses are no kernel's, so nothing but the script answers there. What it sends leaves the
+interface as any frame of the host does: captures, middlebox and ledger see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from random import Random
+
+from tcpharness.evidence import ConnectionOutcome, EndpointOutcome
+from tcpharness.lab.connection import Conditions
+from tcpharness.lab.packet_port import (
+    ETH_P_ALL,
+    LINK_HEADER,
+    PACKET_IGNORE_OUTGOING,
+    PACKET_STATISTICS,
+    QUEUE_LEN,
+    SO_RCVBUFFORCE,
+    SOL_PACKET,
+    TWO_COUNTS,
+)
+from tcpharness.lab.socket_table import Namespace
+from tcpharness.lab.stage import NeverHeld
+from tcpharness.packet.segment import Segment, decode
+from tcpharness.peer.conversation import Conversation
+from tcpharness.peer.numbers import Numbers, Side
+from tcpharness.scenario.model import Endpoint, Until
+from tcpharness.scenario.plan import Plan, next_hop
+
+FIRST_PORT = 40000  # of a script's own ports, where it does not say
+MACS_LEN = 12
+Key = tuple[Side, Side]  # own, the other's
+
+
+class ScriptedPeer:
+    """One script, with each of those that it talks to. `remote`: whom a connecting one opens."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        plan: Plan,
+        namespace: Namespace,
+        stage: Conditions,
+        seed: int,
+        remote: Side | None,
+    ) -> None:
+        self.outcome = EndpointOutcome(endpoint.name, endpoint.on, endpoint.kind)
+        self.leads = remote is not None
+        self._endpoint = endpoint
+        self._plan = plan
+        self._namespace = namespace
+        self._stage = stage
+        self._remote = remote
+        self._random = Random(f"{seed} {endpoint.name}")
+        self._names = {own: name for name, several in plan.scripted.items() for own in several}
+        self._names |= {i.address: host.name for host in plan.hosts for i in host.interfaces}
+        self._wire: Wire | None = None
+        self._talks: dict[Key, Talk] = {}
+        self._expected = endpoint.times  # conversations
+        self._ended = asyncio.Event()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return self._plan.scripted[self._endpoint.name]
+
+    # --- an actor
+
+    async def prepare(self, deadline_ns: int) -> None:
+        """Hears from here on; then a server script is as good as listening."""
+        home = next(host for host in self._plan.hosts if host.name == self._endpoint.on).interfaces[0]
+        self._wire = Wire(self._namespace, home.name, home.mac, home.mtu)
+        asyncio.get_running_loop().add_reader(self._wire.sock, self._readable)
+        if self._remote is None:
+            self._stage.reach(self.outcome.name, "listening")
+
+    async def play(self) -> None:
+        try:
+            if self._remote is not None:
+                await self._begin_all(list(self._pairs(self._remote)))
+            self._look_for_end()
+            await self._ended.wait()
+        finally:
+            self._sum_up()
+            self._stage.reach(self.outcome.name, "closed")
+            self._stage.reach(self.outcome.name, "done")
+
+    def no_more_clients(self) -> None:
+        """Nobody will open another conversation; those that are open go on to their end."""
+        if len(self._talks) < self._expected:
+            self.outcome.error_text = f"{len(self._talks)} of {self._expected} conversations came"
+        self._expected = len(self._talks)
+        self._look_for_end()
+
+    async def expire(self) -> str:
+        self._sum_up()
+        doing = [talk.conversation.doing() for talk in self._talks.values() if not talk.is_over]
+        return doing[0] if doing else f"somebody to talk to, at {self._endpoint.at}"
+
+    def kill(self, number: int) -> bool:
+        """False: it is no process."""
+        return False
+
+    async def close(self) -> None:
+        for talk in self._talks.values():
+            talk.stop()
+        if self._wire is not None:
+            asyncio.get_running_loop().remove_reader(self._wire.sock)
+            self._wire.sock.close()
+            self._wire = None
+
+    # --- conversations
+
+    async def _begin_all(self, pairs: list[Key]) -> None:
+        """In order, `every` apart; all at once when that is 0."""
+        self._expected = len(pairs)
+        start_ns = time.monotonic_ns()
+        for number, (own, other) in enumerate(pairs):
+            wait_ns = start_ns + number * self._endpoint.every_ns - time.monotonic_ns()
+            await asyncio.sleep(max(0, wait_ns) / 1e9)  # also lets what has come be read
+            self._begin(own, other, next_hop(self._plan, self._endpoint.on, other.address))
+
+    def _pairs(self, remote: Side) -> Iterator[Key]:
+        endpoint = self._endpoint
+        ports, first = endpoint.ports or (remote.port,), endpoint.from_port or FIRST_PORT
+        for number, address, port in itertools.product(range(endpoint.times), self.addresses, ports):
+            yield Side(address, first + number), Side(remote.address, port)
+
+    def _begin(self, own: Side, other: Side, mac: str | None) -> Talk:
+        numbers = Numbers(own, other, self._random.getrandbits(32))
+        conversation = Conversation(self._endpoint.script, numbers, self._names)
+        talk = self._talks[own, other] = Talk(conversation, self._stage, self._changed, self._sender(mac))
+        self.outcome.connections.append(talk.outcome)
+        talk.begin()
+        return talk
+
+    def _sender(self, mac: str | None) -> Callable[[bytes], None]:
+        def send(frame: bytes) -> None:
+            assert self._wire is not None
+            if mac is None:
+                raise OSError(errno.ENETUNREACH, f"{self._endpoint.on} has no route there")
+            self._wire.send(frame, bytes.fromhex(mac.replace(":", "")))
+
+        return send
+
+    def _readable(self) -> None:
+        assert self._wire is not None
+        for frame in self._wire.take():
+            segment = decode(frame)
+            if segment.is_tcp and segment.dst in self.addresses:
+                self._take(segment)
+
+    def _take(self, segment: Segment) -> None:
+        own, other = Side(segment.dst, segment.dport), Side(segment.src, segment.sport)
+        talk = self._talks.get((own, other))
+        if talk is None:
+            is_ours = self._remote is None and own.port == self._endpoint.port
+            if not is_ours or len(self._talks) >= self._expected:
+                return
+            talk = self._begin(own, other, segment.src_mac)
+        talk.take(segment)
+
+    def _changed(self, talk: Talk) -> None:
+        """A conversation has got on: is it established, is it the last that ends?"""
+        if talk.conversation.established_ns is not None:
+            self._stage.reach(self.outcome.name, "established")
+        if talk.is_over:
+            self._look_for_end()
+
+    def _look_for_end(self) -> None:
+        if len(self._talks) >= self._expected and all(talk.is_over for talk in self._talks.values()):
+            self._ended.set()
+
+    def _sum_up(self) -> None:
+        took = Counter(name for talk in self._talks.values() for name in talk.conversation.taken)
+        self.outcome.took = dict(took)
+        lost = self._wire.lost() if self._wire is not None else 0
+        if lost:
+            self.outcome.error = "ENOBUFS"
+            self.outcome.error_text = (
+                f"{lost} frames were lost before the script saw them: too busy a machine"
+            )
+
+
+class Talk:
+    """One conversation with its timer, its conditions and its outcome."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        stage: Conditions,
+        changed: Callable[[Talk], None],
+        send: Callable[[bytes], None],
+    ) -> None:
+        self.conversation = conversation
+        self.outcome = ConnectionOutcome(local=conversation.numbers.own, remote=conversation.numbers.remote)
+        self._stage = stage
+        self._changed = changed
+        self._send = send
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        self._failed = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.conversation.is_over or self._failed
+
+    def begin(self) -> None:
+        now_ns = time.monotonic_ns()
+        self.outcome.opened_ns = now_ns
+        self._after(self.conversation.begin(now_ns))
+
+    def take(self, segment: Segment) -> None:
+        if self.is_over:
+            return
+        now_ns = time.monotonic_ns()
+        self.conversation.take(segment, now_ns)
+        self._after(self.conversation.advance(now_ns))
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def _due(self) -> None:
+        self._after(self.conversation.advance(time.monotonic_ns()))
+
+    def _after(self, frames: list[bytes]) -> None:
+        """Sends what there is, and looks when there will be something to do again."""
+        try:
+            for frame in frames:
+                self._send(frame)
+        except OSError as error:
+            self._failed = True
+            self.outcome.error = errno.errorcode.get(error.errno or 0, "unknown")
+            self.outcome.error_text = error.strerror
+        self._note()
+        if self._timer is not None:
+            self._timer.cancel()
+        at_ns = self.conversation.next_deadline()
+        if at_ns is not None and not self.is_over:
+            self._timer = asyncio.get_running_loop().call_at(at_ns / 1e9, self._due)
+        until = self.conversation.waiting
+        if until is not None and (self._waiting is None or self._waiting.done()):
+            self._waiting = asyncio.create_task(self._wait(until))
+        self._changed(self)
+
+    async def _wait(self, until: Until) -> None:
+        try:
+            await self._stage.wait(until)
+        except NeverHeld as error:
+            self.conversation.give_up(str(error), time.monotonic_ns())
+            self._after([])
+            return
+        self._waiting = None
+        self._after(self.conversation.release(time.monotonic_ns()))
+
+    def _note(self) -> None:
+        talk, outcome = self.conversation, self.outcome
+        outcome.sent_bytes, outcome.received_bytes = talk.sent_bytes, talk.received_bytes
+        outcome.closed_ns = talk.ended_ns
+        if talk.mismatch is not None:
+            outcome.mismatch, outcome.error = talk.mismatch, talk.mismatch.error
+            outcome.error_text = f"expected {talk.mismatch.expected}, found {talk.mismatch.actual}"
+            outcome.error_step = str(talk.mismatch.at)
+
+
+class Wire:
+    """A packet socket at one interface: what comes in, not what goes out."""
+
+    def __init__(self, namespace: Namespace, interface: str, mac: str, mtu: int) -> None:
+        self._mac = bytes.fromhex(mac.replace(":", ""))
+        self._largest = mtu + LINK_HEADER
+        self.sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sock.setblocking(False)
+        self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        with suppress(PermissionError):  # rootless: the queue is as large as everybody's
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE_LEN)
+        self.sock.bind((interface, ETH_P_ALL))
+
+    def take(self) -> Iterator[bytes]:
+        """All that waits."""
+        with suppress(BlockingIOError):
+            while True:
+                yield self.sock.recv(self._largest)
+
+    def send(self, frame: bytes, mac: bytes) -> None:
+        """A frame whose Ethernet addresses are still to be filled in. Raises OSError."""
+        self.sock.send(mac + self._mac + frame[MACS_LEN:])
+
+    def lost(self) -> int:
+        counts: bytes = self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, TWO_COUNTS.size)
+        return int(TWO_COUNTS.unpack(counts)[1])

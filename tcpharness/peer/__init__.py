@@ -1,0 +1,1 @@
+"""Peers without a kernel: a script against what comes. Pure."""
