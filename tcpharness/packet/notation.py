@@ -70,7 +70,7 @@ def format_segment(
     parts = [seconds, f"{_who(segment, names)}{flags_text(segment.flags)}", *_numbers(segment, isn or Isn())]
     options = segment.options
     if options:
-        parts.append(f"<{options_text(segment)}>")
+        parts.append(f"<{options_text(segment, isn.other if isn else 0)}>")
     if segment.malformed:
         parts.append(f"[malformed: {segment.malformed}]")
     return " ".join(parts)
@@ -97,17 +97,18 @@ def _numbers(segment: Segment, isn: Isn) -> list[str]:
     return parts
 
 
-def options_text(segment: Segment) -> str:
-    """The options as tcpdump prints them."""
-    return ",".join(option_text(kind, value) for kind, value in segment.options)
+def options_text(segment: Segment, base: int = 0) -> str:
+    """The options as tcpdump prints them; the edges of SACK blocks are relative to `base`."""
+    return ",".join(option_text(kind, value, base) for kind, value in segment.options)
 
 
-def option_text(kind: int, value: bytes) -> str:
+def option_text(kind: int, value: bytes, base: int = 0) -> str:
     if kind == TIMESTAMP and len(value) == 8:
         return "TS val {} ecr {}".format(*TWO_NUMBERS.unpack(value))
     if kind == SACK and len(value) % 8 == 0:
         blocks = [TWO_NUMBERS.unpack_from(value, at) for at in range(0, len(value), 8)]
-        return f"sack {len(blocks)} " + "".join(f"{{{left}:{right}}}" for left, right in blocks)
+        edges = (((left - base) % SEQ_SPACE, (right - base) % SEQ_SPACE) for left, right in blocks)
+        return f"sack {len(blocks)} " + "".join(f"{{{left}:{right}}}" for left, right in edges)
     plain = {EOL: "eol", NOP: "nop", SACK_OK: "sackOK"}.get(kind)
     if plain and not value:
         return plain

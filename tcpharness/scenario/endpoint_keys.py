@@ -14,7 +14,7 @@ from tcpharness.scenario.problem import listed, quoted, unknown
 from tcpharness.scenario.script_check import check_script
 from tcpharness.scenario.script_keys import MOST_ADDRESSES, PORTS, SCRIPT
 from tcpharness.scenario.shape import SWITCH, TEXT, WRONG, Named, Scalar, Scope, Unknown, integer, pattern
-from tcpharness.scenario.until import UNTIL
+from tcpharness.scenario.until import PAUSE_UNTIL
 from tcpharness.scenario.yaml_tree import Node
 
 SECOND_NS = 1_000_000_000
@@ -144,11 +144,7 @@ RECEIVE = ByKind(
 
 PAUSE = ByKind(
     scalar=Made(TIME, lambda time_ns, at, scope: {"wait_ns": time_ns}),
-    mapping=Table(
-        "pause",
-        {"until": Key(UNTIL, "An endpoint's state, or a fault that has fired.", required=True)},
-        lambda fields: {"until": fields.get("until")},
-    ),
+    mapping=PAUSE_UNTIL,
 )
 
 

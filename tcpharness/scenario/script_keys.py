@@ -13,7 +13,7 @@ from tcpharness.scenario.problem import listed, quoted
 from tcpharness.scenario.quantity import COUNT as COUNT_EXPECTED
 from tcpharness.scenario.quantity import count
 from tcpharness.scenario.shape import WRONG, Json, Scalar, Scope, Shape, pattern, quantity
-from tcpharness.scenario.until import UNTIL
+from tcpharness.scenario.until import PAUSE_UNTIL
 from tcpharness.scenario.yaml_tree import Node
 
 WITHIN_NS = 5_000_000_000  # how long a script waits for a segment, where it does not say
@@ -60,11 +60,7 @@ ANY_OF = ByKind(
 )
 PAUSE = ByKind(
     scalar=Made(TIME, lambda time_ns, at, scope: {"after_ns": time_ns}),
-    mapping=Table(
-        "script pause",
-        {"until": Key(UNTIL, "An endpoint's state, or a fault that has fired.", required=True)},
-        lambda fields: {"until": fields.get("until")},
-    ),
+    mapping=PAUSE_UNTIL,
 )
 
 VERBS = ("send", "expect", "any of", "pause")

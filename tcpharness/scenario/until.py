@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tcpharness.scenario.compound import Key, Table
 from tcpharness.scenario.model import Until
 from tcpharness.scenario.problem import listed, unknown
 from tcpharness.scenario.shape import Named, Scope, Unknown
@@ -26,3 +27,8 @@ def _until(node: Node, scope: Scope) -> Any:
 
 UNTIL_EXPECTED = f'"ENDPOINT STATE" (states: {listed(ENDPOINT_STATES)}) or "FAULT fired"'
 UNTIL = Named(UNTIL_EXPECTED, _until, {"type": "string", "pattern": " "})
+PAUSE_UNTIL = Table(
+    "pause",
+    {"until": Key(UNTIL, "An endpoint's state, or a fault that has fired.", required=True)},
+    lambda fields: {"until": fields.get("until")},
+)
