@@ -67,10 +67,11 @@ def capture_as_json(capture: CaptureOutcome) -> dict[str, Any]:
     """The figures and the findings; `complete`: every frame is in the file, whole."""
     plain = asdict(capture)
     report = plain.pop("report")
-    if report:
+    if report and capture.report is not None:
+        # Not those of `plain`: asdict copies a Counter wrongly (it counts its items).
         report["counts"] = [
             {"name": name, "kind": kind, "level": level, "count": count}
-            for (name, kind, level), count in report["counts"].items()
+            for (name, kind, level), count in capture.report.counts.items()
         ]
     return plain | {"complete": capture.complete()} | (report or {})
 
