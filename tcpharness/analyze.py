@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tcpharness.analysis.capture import Options, analyze
 from tcpharness.analysis.catalog import DETECTORS
-from tcpharness.analysis.finding import CaptureReport, Level
+from tcpharness.analysis.finding import CaptureReport, Finding, Level
 from tcpharness.analysis.where import parse_where
-from tcpharness.capture_file import Refused, opened
+from tcpharness.capture_file import Input, Refused, opened
 from tcpharness.report import findings
-from tcpharness.report.findings import View
-from tcpharness.report.tally import Tally, merged, tallies
+from tcpharness.report.findings import Shown, View
+from tcpharness.report.tally import Tally, merged
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -29,12 +34,14 @@ class Totals:
     rows: list[list[Tally]] = field(default_factory=list)
     worse: bool = False
 
-    def add(self, report: CaptureReport, view: View) -> None:
-        start_ns = findings.start(report)
+    def add(self, shown: Shown) -> None:
+        report = shown.report
+        if report.problems and not report.frames:
+            return  # nothing was readable
         self.files += 1
         self.frames += report.frames
-        self.flows += len(report.flows)
-        self.rows.append(tallies((f for f in report.findings if view.wants(f, start_ns)), start_ns))
+        self.flows += report.flow_count
+        self.rows.append(shown.tallies())
 
 
 def analyze_files(args: argparse.Namespace) -> int:
@@ -43,15 +50,17 @@ def analyze_files(args: argparse.Namespace) -> int:
     # Programs get everything unless a level is asked for.
     level: Level = args.level or ("info" if args.json or args.jsonl else "note")
     view = View(level, where, args.flows, None if args.all else findings.MOST_LISTED)
+    options = options_for(args)
     totals = Totals()
     for path in args.files:
-        report = read(path, args)
-        if report is None:
-            continue
-        show(str(path), report, view, args)
-        if report.frames or not report.problems:
-            totals.add(report, view)
-        totals.worse |= findings.worse_than(report, args.fail_on, where)
+        with twice_readable(path, args.verbose) as source:
+            report = read(path, source, args.filter, options)
+            if report is None:
+                continue
+            shown = Shown(report, view)
+            show(path, source, shown, args)
+        totals.add(shown)
+        totals.worse |= Shown(report, View("info", where)).worse_than(args.fail_on)
     if len(args.files) > 1 and not (args.json or args.jsonl):
         print("\n" + findings.summary_of_all(merged(totals.rows), totals.files, totals.frames, totals.flows))
     if not totals.files:
@@ -59,11 +68,31 @@ def analyze_files(args: argparse.Namespace) -> int:
     return FAILED if totals.worse else OK
 
 
-def read(path: Path, args: argparse.Namespace) -> CaptureReport | None:
+def options_for(args: argparse.Namespace) -> Options:
+    """Findings beyond those that are listed are counted, not kept, unless each may be asked for."""
+    every = args.all or args.verbose or args.json or args.jsonl or args.where
+    return Options(
+        most_findings=None if every else findings.MOST_LISTED, keep_flows=bool(args.flows or args.json)
+    )
+
+
+@contextmanager
+def twice_readable(path: Path, needed: bool) -> Iterator[Path]:
+    """Packet lines take a second reading, which standard input has not: it is copied to a file meanwhile."""
+    if not needed or str(path) != "-":
+        yield path
+        return
+    with tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def read(path: Path, source: Path, expression: str, options: Options) -> CaptureReport | None:
     """The analysis of one file; None when it can't be opened. What is wrong with it is said."""
     try:
-        with opened(path, args.filter or "") as file:
-            report = analyze(file, options=Options())  # type: ignore[arg-type]
+        with opened(source, expression) as file:
+            report = analyze(file, options=options)  # type: ignore[arg-type]
         report.problems += file.problems
     except OSError as error:
         complain(path, error.strerror or str(error))
@@ -80,11 +109,41 @@ def complain(path: Path, problem: str) -> None:
     print(f"tcpharness: {path}: {problem}", file=sys.stderr)
 
 
-def show(name: str, report: CaptureReport, view: View, args: argparse.Namespace) -> None:
+def show(path: Path, source: Path, shown: Shown, args: argparse.Namespace) -> None:
     if args.jsonl:
-        for line in findings.as_json_lines(name, report, view):
+        for line in findings.as_json_lines(str(path), shown):
             print(line)
     elif args.json:
-        print(findings.as_json(name, report, view))
+        print(findings.as_json(str(path), shown))
+    elif args.verbose:
+        print(f"{path}: {findings.summary(shown.report)}")
+        with opened(source, args.filter) as file:
+            show_packets(file, shown)
+        print(findings.as_counts(shown))
     else:
-        print(findings.as_text(name, report, view))
+        print(findings.as_text(str(path), shown))
+
+
+def show_packets(file: Input, shown: Shown) -> None:
+    """Every frame as tcpdump -v prints it, its findings beneath; with --where only those that have some."""
+    from tcpharness.packet.pcap import Reader
+    from tcpharness.packet.segment import decode
+    from tcpharness.report.packet_line import PacketLines
+
+    of_frame: dict[int, list[Finding]] = {}
+    for finding in shown.findings:
+        of_frame.setdefault(finding.frame, []).append(finding)
+    lines = PacketLines(time_of_day)
+    for number, (time_ns, data, wire_len, linktype, _) in enumerate(Reader(file), 1):  # type: ignore[arg-type]
+        line = lines.line(decode(data, linktype, time_ns=time_ns, frame=number, wire_len=wire_len))
+        found = of_frame.get(number, [])
+        if found or shown.view.where is None:
+            print("\n".join([line, *map(findings.beneath, found)]))
+    for finding in of_frame.get(0, []):
+        print(findings.beneath(finding))
+
+
+def time_of_day(time_ns: int) -> str:
+    """In the zone of this machine, to the microsecond, as tcpdump has it."""
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 1000:06d}"

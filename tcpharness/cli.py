@@ -345,22 +345,16 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
     add = analyze.add_argument
     add("files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input")
     add("--level", choices=LEVELS, help="show findings from this level on (default: note; in JSON, all)")
-    add(
-        "--where",
-        metavar="EXPRESSION",
-        help='only these findings: detector == "retransmission" and time > 2s',
-    )
-    add("--filter", metavar="BPF", help="read only what this capture filter lets through: 'tcp port 105'")
+    add("--where", metavar="EXPRESSION", help='only these findings: detector == "reset" and time > 2s')
+    add("--filter", default="", metavar="BPF", help="read only what this lets through: 'tcp port 105'")
     add("--all", action="store_true", help="list every finding, however many")
     add("--flows", action="store_true", help="a table of the flows, too")
-    add("--json", action="store_true", help="as one JSON object a file")
-    add("--jsonl", action="store_true", help="as JSON lines, one a finding")
-    add(
-        "--fail-on",
-        choices=LEVELS,
-        metavar="LEVEL",
-        help="exit with 1 when a finding has at least this level",
-    )
+    form = analyze.add_mutually_exclusive_group()
+    form.add_argument("-v", dest="verbose", action="store_true",
+                      help="every packet as tcpdump -v prints it, its findings beneath")  # fmt: skip
+    form.add_argument("--json", action="store_true", help="as one JSON object a file")
+    form.add_argument("--jsonl", action="store_true", help="as JSON lines, one a finding")
+    add("--fail-on", choices=LEVELS, metavar="LEVEL", help="exit with 1 when a finding has this level")
     analyze.set_defaults(command=analyze_command)
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -121,6 +122,37 @@ def test_standard_input(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(lost).read_bytes())))
     assert said(["-"], capsys)[1].startswith("-: 6 frames, 1 flow\n")
+
+
+# --- packet lines ------------------------------------------------------------------------------
+
+
+def test_packets_with_their_findings_beneath(
+    lost: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")  # half an hour off, so that an hour's rounding would show
+    time.tzset()
+    try:
+        out = said([lost, "-v"], capsys)[1]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    again = out.index("03:43:20.303000 IP (tos 0x0, ttl 64, ")
+    lines = out[again:].splitlines()
+    assert lines[1].startswith("    10.0.0.1.40000 > 10.0.0.2.105: Flags [P.], cksum 0x")
+    assert lines[1].endswith(", seq 1:11, ack 1, win 1000, length 10")
+    assert lines[2].startswith("    ^ warning retransmission (rto): ")
+    assert out.count(" Flags [") == 6
+    assert "\nwarning  retransmission (rto)  1      0.303000  5 " in out
+
+
+def test_where_leaves_packets_out(
+    lost: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(lost).read_bytes())))
+    out = said(["-", "-v", "--where", 'detector == "retransmission"'], capsys)[1]
+    assert out.count(" Flags [") == 1
+    assert out.startswith("-: 6 frames, 1 flow\n")
 
 
 # --- the capture filter: the real tcpdump ------------------------------------------------------

@@ -18,7 +18,7 @@ cdef class Analysis:
     cdef public object options, counts, not_tcp
     cdef public Tracker tracker
     cdef public list findings, flows
-    cdef public long long frames, last_ns, most_findings
+    cdef public long long frames, last_ns, most_findings, start_ns
     cdef public tuple watches
     cdef public dict by_signs
     @cython.locals(segment=Segment)

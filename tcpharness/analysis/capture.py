@@ -85,7 +85,7 @@ class Analysis:
 
     __slots__ = (
         "by_signs", "counts", "findings", "flows", "frames", "last_ns", "most_findings", "not_tcp", "options",
-        "tracker", "watches",
+        "start_ns", "tracker", "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
@@ -98,6 +98,7 @@ class Analysis:
         self.not_tcp: Counter[str] = Counter()
         self.frames = 0
         self.last_ns = 0
+        self.start_ns = 0  # when the first flow begins
         self.watches = tuple([Watch(detector) for detector in options.detectors])
         self.by_signs: dict[int, tuple[Watch, ...]] = {}  # which detectors wait for these signs
 
@@ -178,6 +179,8 @@ class Analysis:
             for side in (flow.a, flow.b):
                 last = Segment(max(self.last_ns, flow.last_ns), flow.last_frame)
                 self.detect(last, side, END)
+            if flow.first_ns < self.start_ns or not self.start_ns:
+                self.start_ns = flow.first_ns
             if self.options.keep_flows:
                 self.flows.append(summary(flow))
 
@@ -188,8 +191,9 @@ class Analysis:
         self.flows.sort(key=lambda flow: flow.first_ns)
         counts = Counter({key: count for key, count in self.counts.items() if count})
         return CaptureReport(
-            self.findings, self.flows, self.frames, dict(self.not_tcp), [], counts, self.tracker.flow_count
-        )
+            self.findings, self.flows, self.frames, dict(self.not_tcp), [], counts, self.tracker.flow_count,
+            self.start_ns,
+        )  # fmt: skip
 
 
 def made(watch: Watch, hit: Hit, segment: Segment, key: FlowKey) -> Finding:

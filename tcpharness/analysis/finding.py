@@ -69,3 +69,4 @@ class CaptureReport:
     problems: list[str]  # "truncated at byte 1234: ..." and the like
     counts: Counter[tuple[str, str, Level]] = field(default_factory=Counter)  # name, kind, level; kept or not
     flow_count: int = 0
+    start_ns: int = 0  # when the first flow begins

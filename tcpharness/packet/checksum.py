@@ -14,7 +14,8 @@ from tcpharness.packet.address import address_bytes
 if TYPE_CHECKING:
     from tcpharness.packet.segment import Segment
 
-PROTO_TCP = 6
+PROTO_TCP, ROUTING = 6, 43
+SOURCE_ROUTES = (131, 137)  # RFC 791 3.1: loose, strict
 Word = Literal["correct", "incorrect", "offload", "unverified"]
 
 
@@ -67,7 +68,7 @@ def verdict(segment: Segment) -> Verdict:
     """What the TCP checksum field is."""
     if not segment.is_tcp or segment.mf or segment.frag_offset:
         return Verdict("unverified", how="not a whole TCP segment")
-    pseudo = pseudo_header_sum(segment.src_bytes, segment.dst_bytes, segment.tcp_len)
+    pseudo = pseudo_header_sum(segment.src_bytes, final_destination(segment), segment.tcp_len)
     if not segment.whole:
         return _snapped(segment, pseudo)
     total = fold(pseudo + ones_complement_sum(segment.tcp_bytes))
@@ -77,6 +78,27 @@ def verdict(segment: Segment) -> Verdict:
     right = 0xFFFF - fold(total + 0xFFFF - segment.cksum)
     how = _offload(segment, pseudo)
     return Verdict("offload" if how else "incorrect", right, how)
+
+
+def final_destination(segment: Segment) -> bytes:
+    """Where the packet is going in the end: with a source route that is not used up, its last address.
+
+    RFC 1122 4.2.3.8 for IPv4's two options, RFC 8200 8.1 for the routing header.
+    """
+    data, at = segment.data, segment.ip_at + 20
+    if segment.version == 4:
+        stop = segment.ip_at + segment.ip_header_len
+        while at + 2 < stop and data[at]:
+            kind, length = data[at], data[at + 1] if data[at] != 1 else 1
+            if kind in SOURCE_ROUTES and 7 <= length <= stop - at and data[at + 2] <= length:
+                return data[at + length - 4 : at + length]
+            at += max(length, 1)
+    elif data[segment.ip_at + 6] == ROUTING:
+        at = segment.ip_at + 40
+        size = data[at + 1] * 8  # of the addresses, 16 bytes each
+        if data[at + 2] in (0, 2) and data[at + 3] and size >= 16:
+            return data[at + 8 + size - 16 : at + 8 + size]
+    return segment.dst_bytes
 
 
 def _offload(segment: Segment, pseudo: int) -> str:

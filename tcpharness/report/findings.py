@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
 from tcpharness.analysis.finding import LEVELS, CaptureReport, Finding, FlowKey, Level
 from tcpharness.analysis.where import Test
-from tcpharness.report.tally import Tally, tallies
+from tcpharness.report.tally import Key, Tally, counted, tallies
 
 HEADINGS = ("time", "frame", "level", "finding", "flow", "what was seen")
 TALLY = ("level", "finding", "count", "first at", "frame", "flow of the first")
@@ -29,39 +30,70 @@ class View:
     flows: bool = False
     most: int | None = MOST_LISTED
 
-    def wants(self, finding: Finding, start_ns: int) -> bool:
-        return at_least(finding, self.level) and (self.where is None or self.where(finding, start_ns))
+
+class Shown:
+    """A report as a view shows it. The report may hold only some findings; then its counts are exact."""
+
+    def __init__(self, report: CaptureReport, view: View) -> None:
+        self.report, self.view = report, view
+        self.start_ns = report.start_ns or min((f.first_ns for f in report.flows), default=0)
+        self.findings = [f for f in report.findings if self.wants(f)]
+        self.all_counts = report.counts or counted(report.findings)
+
+    def wants(self, finding: Finding) -> bool:
+        where = self.view.where
+        return at_least(finding.level, self.view.level) and (where is None or where(finding, self.start_ns))
+
+    @property
+    def counts(self) -> Counter[Key]:
+        if self.view.where is not None:
+            return counted(self.findings)
+        return Counter({key: n for key, n in self.all_counts.items() if at_least(key[2], self.view.level)})
+
+    def tallies(self) -> list[Tally]:
+        return tallies(self.counts, self.findings, self.start_ns)
+
+    def worse_than(self, level: Level | None) -> bool:
+        """True when any finding that is wanted, whatever its own level, has at least that level."""
+        return level is not None and any(at_least(key[2], level) for key, n in self.counts.items() if n)
 
 
-def as_text(name: str, report: CaptureReport, view: View) -> str:
+def as_text(name: str, shown: Shown) -> str:
     """A heading, the findings that are wanted, what they come to by detector, and the flows when wanted."""
-    start_ns = start(report)
-    wanted = [f for f in report.findings if view.wants(f, start_ns)]
-    shown = wanted[: view.most]
-    parts = [f"{name}: {summary(report)}"]
-    if shown:
-        parts.append(table([HEADINGS, *(row(f, start_ns) for f in shown)]))
-    if len(shown) < len(wanted):
-        parts.append(f"... and {len(wanted) - len(shown)} more, counted below; --all lists every one")
-    if len(wanted) > 1:
-        parts += ["", tally_table(tallies(wanted, start_ns))]
-    parts += left_out(report, view, len(wanted))
-    if view.flows:
-        parts += ["", flow_table(report, start_ns, view.most)]
-    return "\n".join(parts)
+    listed = shown.findings[: shown.view.most]
+    total = shown.counts.total()
+    parts = [f"{name}: {summary(shown.report)}"]
+    if listed:
+        parts.append(table([HEADINGS, *(row(f, shown.start_ns) for f in listed)]))
+    if len(listed) < total:
+        parts.append(f"... and {total - len(listed)} more, counted below; --all lists every one")
+    return "\n".join(parts + ending(shown, least=2))
 
 
-def left_out(report: CaptureReport, view: View, wanted: int) -> list[str]:
+def as_counts(shown: Shown) -> str:
+    """What stands below packet lines: the findings by detector, and the flows when wanted."""
+    return "\n".join(ending(shown, least=1))
+
+
+def ending(shown: Shown, least: int) -> list[str]:
+    """The counts (a single finding that is listed needs none), what is hidden, the flows."""
+    parts = ["", tally_table(shown.tallies())] if shown.counts.total() >= least else []
+    flows = ["", flow_table(shown.report, shown.start_ns, shown.view.most)] if shown.view.flows else []
+    return parts + left_out(shown) + flows
+
+
+def left_out(shown: Shown) -> list[str]:
     """How many findings the level and the expression hide."""
-    below = sum(not at_least(f, view.level) for f in report.findings)
-    others = len(report.findings) - below - wanted
-    lines = [f"{below} more below level {view.level}"] if below else []
+    level = shown.view.level
+    below = sum(n for key, n in shown.all_counts.items() if not at_least(key[2], level))
+    others = shown.all_counts.total() - below - shown.counts.total()
+    lines = [f"{below} more below level {level}"] if below else []
     return lines + ([f"{others} more that --where leaves out"] if others else [])
 
 
-def start(report: CaptureReport) -> int:
-    """When the first flow begins; the zero of the printed times."""
-    return min((f.first_ns for f in report.flows), default=0)
+def beneath(finding: Finding) -> str:
+    """A finding below the packet that it is about."""
+    return f"    ^ {finding.level} {titled(finding.name, finding.kind)}: {finding.text}"
 
 
 def tally_table(rows: list[Tally]) -> str:
@@ -69,8 +101,9 @@ def tally_table(rows: list[Tally]) -> str:
 
 
 def tally_row(tally: Tally) -> tuple[str, ...]:
-    seconds, frame, level, name, flow, _ = row(tally.first, tally.start_ns)
-    return (level, name, str(tally.count), seconds, frame, flow)
+    name, kind, level = tally.key
+    first = row(tally.first, tally.start_ns) if tally.first else ("",) * 6
+    return (level, titled(name, kind), str(tally.count), first[0], first[1], first[4])
 
 
 def summary_of_all(rows: list[Tally], files: int, frames: int, flows: int) -> str:
@@ -86,29 +119,30 @@ def plural(count: int, word: str) -> str:
 
 def summary(report: CaptureReport) -> str:
     other = ", ".join(f"{count} {kind}" for kind, count in sorted(report.not_tcp.items()))
-    return f"{report.frames} frames, {plural(len(report.flows), 'flow')}" + (
+    return f"{report.frames} frames, {plural(report.flow_count or len(report.flows), 'flow')}" + (
         f"; not TCP: {other}" if other else ""
     )
 
 
-def at_least(finding: Finding, level: Level) -> bool:
-    return LEVELS.index(finding.level) >= LEVELS.index(level)
-
-
-def worse_than(report: CaptureReport, level: Level | None, where: Test | None = None) -> bool:
-    """True when any finding (that `where` lets through) has at least that level; never for None."""
-    if level is None:
-        return False
-    view = View(level, where)
-    start_ns = start(report)
-    return any(view.wants(f, start_ns) for f in report.findings)
+def at_least(level: Level, least: Level) -> bool:
+    return LEVELS.index(level) >= LEVELS.index(least)
 
 
 def row(finding: Finding, start_ns: int) -> tuple[str, ...]:
-    name = f"{finding.name} ({finding.kind})" if finding.kind else finding.name
     seconds = f"{(finding.time_ns - start_ns) / 1e9:.6f}" if finding.frame else ""
     flow = str(finding.flow) if finding.flow else ""
-    return (seconds, str(finding.frame or ""), finding.level, name, flow, finding.text)
+    return (
+        seconds,
+        str(finding.frame or ""),
+        finding.level,
+        titled(finding.name, finding.kind),
+        flow,
+        finding.text,
+    )
+
+
+def titled(name: str, kind: str) -> str:
+    return f"{name} ({kind})" if kind else name
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
@@ -136,17 +170,14 @@ def both(pair: tuple[int, int]) -> str:
     return f"{pair[0]} > {pair[1]} <"
 
 
-def as_json(name: str, report: CaptureReport, view: View) -> str:
+def as_json(name: str, shown: Shown) -> str:
     """The whole report as one JSON object, with the findings that are wanted and their counts."""
-    start_ns = start(report)
-    wanted = [f for f in report.findings if view.wants(f, start_ns)]
+    report = shown.report
+    names = ("name", "kind", "level")
     whole = {
         "file": name,
-        "findings": [plain(f) for f in wanted],
-        "counts": [
-            dict(zip(("name", "kind", "level"), t.key, strict=True), count=t.count)
-            for t in tallies(wanted, start_ns)
-        ],
+        "findings": [plain(f) for f in shown.findings],
+        "counts": [dict(zip(names, t.key, strict=True), count=t.count) for t in shown.tallies()],
         "flows": [asdict(flow) for flow in report.flows],
         "frames": report.frames,
         "not_tcp": report.not_tcp,
@@ -155,12 +186,10 @@ def as_json(name: str, report: CaptureReport, view: View) -> str:
     return json.dumps(whole)
 
 
-def as_json_lines(name: str, report: CaptureReport, view: View) -> Iterator[str]:
+def as_json_lines(name: str, shown: Shown) -> Iterator[str]:
     """One JSON object a finding."""
-    start_ns = start(report)
-    for finding in report.findings:
-        if view.wants(finding, start_ns):
-            yield json.dumps({"file": name, **plain(finding)})
+    for finding in shown.findings:
+        yield json.dumps({"file": name, **plain(finding)})
 
 
 def plain(finding: Finding) -> dict[str, object]:

@@ -145,6 +145,35 @@ def test_tcp_checksums_are_told_apart(fields: dict[str, object], word: str, how:
     assert (found.word, found.how) == (word, how)
 
 
+def with_source_route(pointer: int) -> bytes:
+    """To 10.0.0.2 first, then to 10.0.0.9, for which the sender has computed the sum (RFC 1122 4.2.3.8)."""
+    whole = encode(Frame("10.0.0.1", "10.0.0.9", 4, 5, 1, 1, 0x10, 9))
+    head = bytearray(whole[14:34])
+    head[0], head[3], head[16:20] = 0x47, 48, bytes((10, 0, 0, 2))
+    return whole[:14] + bytes(head) + bytes((1, 131, 7, pointer, 10, 0, 0, 9)) + whole[34:]
+
+
+def with_routing_header(left: int) -> bytes:
+    """To fe80::2 first, then to fe80::9, for which the sender has computed the sum (RFC 8200 8.1)."""
+    whole = encode(Frame("fe80::1", "fe80::9", 4, 5, 1, 1, 0x10, 9))
+    head = bytearray(whole[14:54])
+    head[5], head[6], head[39] = 20 + 24, 43, 2
+    return whole[:14] + bytes(head) + bytes((6, 2, 2, left, 0, 0, 0, 0)) + whole[38:54] + whole[54:]
+
+
+@pytest.mark.parametrize(
+    ("frame", "word"),
+    [
+        (with_source_route(4), "correct"),
+        (with_source_route(8), "incorrect"),  # used up: the destination is the last one
+        (with_routing_header(1), "correct"),
+        (with_routing_header(0), "incorrect"),
+    ],
+)
+def test_a_sum_covers_the_final_destination(frame: bytes, word: str) -> None:
+    assert verdict(decode(frame)).word == word
+
+
 @pytest.mark.parametrize(("cksum", "word"), [(None, "correct"), ("bad", "incorrect"), (0, "offload")])
 def test_ip_checksums_are_told_apart(cksum: int | str | None, word: str) -> None:
     segment = decode(encode(frame(ip_cksum=cksum)))
