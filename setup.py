@@ -37,7 +37,7 @@ def compiled() -> list[Extension]:
         for path in HOT
     ]
     # An annotation is for people and mypy; the widths are in the .pxd beside each source.
-    directives = {"language_level": 3, "annotation_typing": False, "embedsignature": False}
+    directives = {"language_level": 3, "annotation_typing": False}
     found: list[Extension] = cythonize(modules, compiler_directives=directives, build_dir="build/cython")
     return found
 

@@ -1,3 +1,4 @@
+# cython: wraparound=False
 """Capture files: pcap and pcapng, plain or compressed, read as a stream.
 
 Captures from real machines end in the middle of a record and lie about lengths. A reader therefore

@@ -1,3 +1,4 @@
+# cython: wraparound=False
 """A captured frame as a segment: every header field in the project's one spelling, nothing thrown away.
 
 Broken packets are our business: what can't be decoded leaves `malformed` with the reason, and what

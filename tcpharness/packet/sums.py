@@ -1,4 +1,3 @@
-# cython: boundscheck=False
 """The inner loop of the Internet checksum (RFC 1071): the one place without bounds checks, behind a guard."""
 
 from __future__ import annotations
@@ -18,10 +17,12 @@ def sum16(data: bytes, at: int, end: int) -> int:
         # A long number's remainder is the folded sum of its digits, and costs the interpreter one step.
         number = int.from_bytes(data[at:end], "big")
         return (number << 8 if (end - at) & 1 else number) % 0xFFFF
+    octets = data  # in C the bytes themselves
     even = odd = 0
     for i in range(at, end - 1, 2):
-        even += data[i]
-        odd += data[i + 1]
+        even += octets[i]
+        odd += octets[i + 1]
     if (end - at) & 1:
-        even += data[end - 1]
-    return (even << 8) + odd
+        even += octets[end - 1]
+    total = even
+    return (total << 8) + odd
