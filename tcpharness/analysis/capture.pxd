@@ -11,7 +11,7 @@ cdef long long END, EVERY
 cdef class Watch:
     cdef public object detector, function
     cdef public str name, level
-    cdef public long long signs, kept
+    cdef public long long signs, kept, more
     cdef public bint sure
 
 cdef class Analysis:

@@ -71,13 +71,14 @@ def capture_drops(dropped: int, received: int) -> Finding:
 class Watch:
     """A detector while it works: how many of its findings have been kept."""
 
-    __slots__ = ("detector", "function", "kept", "level", "name", "signs", "sure")
+    __slots__ = ("detector", "function", "kept", "level", "more", "name", "signs", "sure")
 
     def __init__(self, detector: Detector) -> None:
         self.detector, self.function = detector, detector.function
         self.name, self.level = detector.name, detector.level
         self.signs, self.sure = int(detector.signs), detector.sure
         self.kept = 0
+        self.more = 0  # that were counted without being looked at
 
 
 class Analysis:
@@ -143,7 +144,7 @@ class Analysis:
             waiting = self.by_signs[signs] = tuple([w for w in self.watches if w.signs & signs])
         for watch in waiting:
             if watch.sure and watch.kept >= self.most_findings:
-                self.counts[watch.name, "", watch.level] += 1
+                watch.more += 1
                 continue
             hit = watch.function(segment, side, side.other)
             if hit is not None:
@@ -189,6 +190,8 @@ class Analysis:
         # By frame; what one frame gives stays in the catalogue's order.
         self.findings.sort(key=lambda finding: (finding.frame, finding.time_ns))
         self.flows.sort(key=lambda flow: flow.first_ns)
+        for watch in self.watches:
+            self.counts[watch.name, "", watch.level] += watch.more
         counts = Counter({key: count for key, count in self.counts.items() if count})
         return CaptureReport(
             self.findings, self.flows, self.frames, dict(self.not_tcp), [], counts, self.tracker.flow_count,

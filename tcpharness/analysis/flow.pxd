@@ -7,6 +7,7 @@ from tcpharness.analysis.state cimport Block, Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_add, seq_diff
 from tcpharness.packet.sums cimport sum16
 
+cdef bytes POSSIBLE
 cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
@@ -65,7 +66,7 @@ cpdef apply_syn(Segment segment, Side this, Side other)
 cpdef begin_side(Segment segment, Side this)
 @cython.locals(length="long long", order="int", end="long long", new="long long")
 cpdef apply_data(Segment segment, Side this, Side other)
-@cython.locals(sent=Sent, length="Py_ssize_t")
+@cython.locals(sent=Sent, length="Py_ssize_t", octets="const unsigned char *")
 cpdef Sent record(Segment segment, Side this, long long end)
 cpdef remember(Segment segment, Side this, long long end)
 @cython.locals(sent=Sent)

@@ -24,7 +24,7 @@ from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
 from tcpharness.analysis.state import Block, Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet import checksum
-from tcpharness.packet.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, Segment, seq_add, seq_diff
+from tcpharness.packet.segment import ACK, CWR, ECE, FIN, RST, SYN, URG, Segment, seq_add, seq_diff
 from tcpharness.packet.sums import sum16
 
 MS = 1_000_000
@@ -50,14 +50,15 @@ NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
 
 # RFC 9293 3.1 and 3.10: combinations that no state sends. SYN with URG is only a scanner's (Zeek: baroque).
 IMPOSSIBLE_PAIRS = (SYN | FIN, SYN | RST, FIN | RST)
-POSSIBLE = frozenset(
-    flags
-    for flags in range(64)
-    if not any(flags & pair == pair for pair in IMPOSSIBLE_PAIRS)
-    and (flags & (SYN | RST | ACK))
-    and not (flags & SYN and flags & URG)
-    and not (flags & (FIN | URG | PSH) and not flags & (ACK | SYN | RST))
-)
+
+
+def possible(flags: int) -> bool:
+    if any(flags & pair == pair for pair in IMPOSSIBLE_PAIRS) or not flags & (SYN | RST | ACK):
+        return False
+    return not (flags & SYN and flags & URG)
+
+
+POSSIBLE = bytes(possible(flags) for flags in range(64))
 
 
 class Tracker:
@@ -268,7 +269,7 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
         signs |= TRUNCATED
     if verify:
         signs |= check_sums(segment, this)
-    if flags & 63 not in POSSIBLE:
+    if not POSSIBLE[flags & 63]:
         signs |= S_FLAGS
         this.usable = False
     if not this.usable:
@@ -704,7 +705,8 @@ def record(segment: Segment, this: Side, end: int) -> Sent:
     sent.take(segment, end)
     length = segment.end - segment.payload_at
     if length > 0 and this.held + length <= MOST_HELD:
-        sent.data = segment.data[segment.payload_at : segment.end]
+        octets = segment.data  # in C the bytes themselves
+        sent.data = octets[segment.payload_at : segment.end]
         this.held += length
     return sent
 
@@ -887,12 +889,16 @@ def above_only(blocks: tuple[Block, ...], ack: int) -> tuple[Block, ...]:
 def release(side: Side, done: int) -> None:
     """Of what is acknowledged, the last few stay, and of those the last two with their bytes."""
     place = done - 3
-    while place >= 0 and side.sent[place].data is not None:
-        let_data_go(side, side.sent[place])
+    while place >= 0:
+        sent = side.sent[place]
+        if sent.data is None:
+            break
+        let_data_go(side, sent)
         place -= 1
     side.done = done
     if done > 2 * KEEP_ACKED:
-        forget(side, done - KEEP_ACKED)
+        del side.sent[: done - KEEP_ACKED]
+        side.done = KEEP_ACKED
 
 
 def judge_need(segment: Segment, sent: Sent) -> None:
