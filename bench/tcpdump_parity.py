@@ -149,8 +149,8 @@ def clock(time_ns: int) -> str:
 
 def compare(place: str, segment: Segment, ours: str, theirs: str, found: Comparison) -> None:
     tcp = re.search(r": Flags \[[^\]]*\](?:, cksum|, seq|, ack|, win| \[bad)|: +tcp \d+ \[bad", theirs)
-    if segment.is_tcp and "IP bad-len 0" in theirs:
-        found.explained["IP length 0: read as a super-packet here, given up by tcpdump before 4.99.4"] += 1
+    if segment.is_tcp and not segment.ip_len and ("IP bad-len 0" in theirs or "[|tcp]" in theirs):
+        found.explained["IP length 0: read as a super-packet here, given up by tcpdump 4.99.3"] += 1
         return
     if not segment.is_tcp or not tcp:
         if segment.is_tcp or tcp:

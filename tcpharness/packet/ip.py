@@ -182,9 +182,17 @@ def _inside(data: bytes, outer: IpHeader) -> tuple[str, int] | None:
         port = data[at + 2] << 8 | data[at + 3]
         if port == VXLAN_PORT:
             return _ethernet_inside("vxlan", data, at + 16)
-        if port == GENEVE_PORT and data[at + 10 : at + 12] == b"\x65\x58":
-            return _ethernet_inside("geneve", data, at + 16 + (data[at + 8] & 0x3F) * 4)
+        if port == GENEVE_PORT:
+            return _inside_geneve(data, at + 8)
     return None
+
+
+def _inside_geneve(data: bytes, at: int) -> tuple[str, int] | None:
+    """RFC 8926 3.4: options in words of four bytes; what follows is Ethernet, or IP itself."""
+    inner, proto = at + 8 + (data[at] & 0x3F) * 4, data[at + 2 : at + 4]
+    if proto in (b"\x08\x00", b"\x86\xdd"):
+        return "geneve", inner
+    return _ethernet_inside("geneve", data, inner) if proto == b"\x65\x58" else None
 
 
 def _ethernet_inside(name: str, data: bytes, at: int) -> tuple[str, int] | None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tcpharness.packet import rare_links
+
 NULL, ETHERNET, LOOP, SLL, IPV4, IPV6, SLL2 = 0, 1, 108, 113, 228, 229, 276
 RAW_IP = 101
 RAW = (RAW_IP, 12, 14)
@@ -18,7 +20,7 @@ PPP_PROTOCOLS = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6}
 NAMES = {
     0x0806: "arp", 0x8035: "rarp", 0x88CC: "lldp", 0x8863: "pppoe discovery", 0x8864: "pppoe", 0x8847: "mpls",
 }  # fmt: skip
-LINK_NAMES = {104: "Cisco HDLC", 105: "802.11", 127: "802.11 radiotap", 7: "ARCNET", 129: "ARCNET", 9: "PPP"}
+LINK_NAMES = {7: "ARCNET", 105: "802.11", 127: "802.11 radiotap"}
 
 
 class Link(NamedTuple):
@@ -43,6 +45,8 @@ def read_link(data: bytes, linktype: int) -> Link:
     """The link header of any linktype; one that is not known is named as such."""
     if linktype == ETHERNET:
         return ethernet(data)
+    if linktype in rare_links.READERS:
+        return rare(linktype, data)
     reader = READERS.get(linktype)
     if reader is None:
         known = f" ({LINK_NAMES[linktype]})" if linktype in LINK_NAMES else ""
@@ -74,7 +78,28 @@ def tagged(data: bytes, at: int) -> Link:
         inner = PPP_PROTOCOLS.get(int.from_bytes(data[at + 8 : at + 10], "big"), 0)
         if inner:
             return Link(inner, at + 10, "", vlans=vlans)
-    return Link(ethertype, at + 2, name(ethertype), vlans=vlans)
+    return labelled(ethertype, at + 2, data, vlans)
+
+
+def labelled(ethertype: int, at: int, data: bytes, vlans: tuple[int, ...] = ()) -> Link:
+    """The packet itself when it is IP below MPLS labels, or below LLC (then the type is a length)."""
+    inner, inner_at = 0, at
+    if ethertype in rare_links.MPLS:
+        inner, inner_at = rare_links.under_labels(data, at)
+    elif ethertype < 1536:
+        inner, inner_at = rare_links.snap(data, at)
+    if inner in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+        return Link(inner, inner_at, "", vlans=vlans)
+    return Link(ethertype, at, name(ethertype), vlans=vlans)
+
+
+def rare(linktype: int, data: bytes) -> Link:
+    ethertype, at = rare_links.READERS[linktype](data)
+    if len(data) < at:
+        return SHORT
+    if not ethertype and linktype in LINK_NAMES:
+        return Link(0, at, LINK_NAMES[linktype])
+    return labelled(ethertype, at, data)
 
 
 def name(ethertype: int) -> str:
