@@ -72,6 +72,7 @@ class CaptureOutcome:
     received: int | None = None
     dropped: int | None = None
     marker_seen: bool = False
+    far_marker: str | None = None  # both addresses of the marker that came by the link, in hex
     ended_by_count: bool = False
     text: bool = False
     error: str | None = None
@@ -102,5 +103,6 @@ class Evidence:
     links: dict[str, LinkOutcome] = field(default_factory=dict)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)  # host -> name -> difference
     loopback: dict[str, int] = field(default_factory=dict)  # host -> packets on its lo
+    in_order: bool = True  # nothing but a middlebox can change the order of frames on a link
     unsettled: list[str] = field(default_factory=list)  # sockets that had not come to rest, as "host: ..."
     problems: list[str] = field(default_factory=list)  # deadlines, a killed tcpdump, ...

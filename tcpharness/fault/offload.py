@@ -14,7 +14,8 @@ from struct import Struct
 
 from tcpharness.fault.alter import IP_AT, SHORT, Layout, fix_ip_checksum, fix_tcp_checksum
 from tcpharness.packet.checksum import fold, ones_complement_sum
-from tcpharness.packet.segment import FLAGS, OFFSET_RESERVED, OPTIONS
+from tcpharness.packet.checksum import verdict as checksum_verdict
+from tcpharness.packet.segment import CKSUM, FLAGS, OFFSET_RESERVED, OPTIONS, decode
 
 # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset; in the machine's own byte order
 VNET = Struct("=BBHHHH")
@@ -31,6 +32,14 @@ def wire_frames(received: bytes) -> list[bytes]:
     if gso & ~GSO_ECN in GSO_TCP and size:
         return list(_cut(frame, start, size))
     return [_with_checksum(frame, start, start + offset) if flags & NEEDS_CSUM else frame]
+
+
+def handed_down(frame: bytes, size: int) -> list[bytes]:
+    """The same of a captured frame, which has no header: `size` is the payload of its longest piece."""
+    s = decode(frame)
+    needs = NEEDS_CSUM if checksum_verdict(s).how == "partial" else 0
+    gso = GSO_TCP[s.version == 6] if size < s.payload_len else 0
+    return wire_frames(VNET.pack(needs, gso, 0, size, s.tcp_at, CKSUM) + frame)
 
 
 def _with_checksum(frame: bytes, start: int, at: int) -> bytes:

@@ -170,6 +170,8 @@ class Tcpdump:
         for marker in markers.all:
             # To close a packet socket takes the kernel 10 ms (synchronize_net); not on this loop.
             self._lab.processes.keep(marker.fileno())
+        if len(ends) > 1:
+            self.outcome.far_marker = (markers.all[1].mac * 2).hex()
         return markers
 
     def _ring_kib(self) -> int:

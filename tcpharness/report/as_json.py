@@ -67,6 +67,7 @@ def capture_as_json(capture: CaptureOutcome) -> dict[str, Any]:
     """The figures and the findings; `complete`: every frame is in the file, whole."""
     plain = asdict(capture)
     report = plain.pop("report")
+    del plain["far_marker"]
     if report and capture.report is not None:
         # Not those of `plain`: asdict copies a Counter wrongly (it counts its items).
         report["counts"] = [

@@ -9,7 +9,7 @@ from tcpharness.analysis.finding import Finding
 from tcpharness.evidence import Evidence
 from tcpharness.fault.ledger import Entry
 from tcpharness.packet.segment import FIN, SYN, Segment, decode, seq_diff
-from tcpharness.verdict.reconcile import Frames
+from tcpharness.verdict.watched import Frames
 
 
 class Binding:

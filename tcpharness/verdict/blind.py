@@ -13,7 +13,7 @@ from tcpharness.evidence import CaptureOutcome, ConnectionOutcome, Evidence
 from tcpharness.packet.segment import Segment, decode
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import Plan
-from tcpharness.verdict.reconcile import MARKER, Frames
+from tcpharness.verdict.watched import MARKER, Frames
 
 TCP = 6
 Flow = tuple[tuple[str, int], tuple[str, int]]

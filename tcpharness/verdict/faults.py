@@ -10,8 +10,8 @@ from tcpharness.packet.segment import Segment, decode, flags_text, flags_value
 from tcpharness.scenario.model import Case, Count, Fault
 from tcpharness.scenario.plan import Plan
 from tcpharness.verdict.binding import entries_of
-from tcpharness.verdict.reconcile import names_of
 from tcpharness.verdict.result import Failure
+from tcpharness.verdict.watched import names_of
 
 ONCE = Count(1, None, "1..")
 

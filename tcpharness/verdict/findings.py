@@ -12,8 +12,8 @@ from tcpharness.scenario.model import FindingExpect, VantageExpect
 from tcpharness.verdict.binding import Binding
 from tcpharness.verdict.blind import Sight, serves
 from tcpharness.verdict.packets import Packets
-from tcpharness.verdict.reconcile import names_of
 from tcpharness.verdict.result import Failure
+from tcpharness.verdict.watched import names_of
 
 LOUD = ("warning", "error")
 SHOWN = 8  # unlisted findings that are reported one by one

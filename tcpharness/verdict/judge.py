@@ -18,8 +18,9 @@ from tcpharness.verdict.endpoints import judge_endpoints
 from tcpharness.verdict.faults import judge_faults, unwritten
 from tcpharness.verdict.findings import judge_findings
 from tcpharness.verdict.laws import agreements, broken_laws
-from tcpharness.verdict.reconcile import MARKER, Frames, reconcile
+from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.result import Failure, Verdict
+from tcpharness.verdict.watched import MARKER, Frames
 
 SHOWN = 12  # discrepancies printed
 NONE = Count(0, 0, "0")

@@ -17,7 +17,8 @@ from tcpharness.packet.notation import format_segment
 from tcpharness.packet.segment import decode
 from tcpharness.scenario.plan import HostPlan, Plan
 from tcpharness.verdict.result import Agreement
-from tcpharness.verdict.tallies import Frames, Tallier, Tally
+from tcpharness.verdict.tallies import Tallier, Tally
+from tcpharness.verdict.watched import Frames, names_of
 
 Counted = Mapping[str, int]
 KERNELS = ("listen", "connect")  # endpoints whose segments are all the kernel's
@@ -131,11 +132,11 @@ LAWS = (
 
 def agreements(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> Iterator[Agreement]:
     """Every law at every host that has counters and a capture."""
-    known = {i.address for host in plan.hosts for i in host.interfaces}
+    names = names_of(plan)
     for host in plan.hosts:
         counted = evidence.counters.get(host.name)
         if counted and host.interfaces:
-            yield from _of_host(Witnessed(plan, host, evidence, frames, known), counted)
+            yield from _of_host(Witnessed(plan, host, evidence, frames, names), counted)
 
 
 def broken_laws(found: list[Agreement]) -> Iterator[str]:
@@ -156,14 +157,14 @@ class Witnessed:
     host: HostPlan
     evidence: Evidence
     frames: Mapping[str, Frames]
-    known: set[str]
+    names: dict[str, str]  # of everybody here, by address
 
     def tally(self) -> Tally:
         seen = [frame for vantage, _ in self.vantages() for frame in self.frames.get(vantage, ())]
         if len(self.host.interfaces) > 1:
             seen.sort(key=lambda frame: frame[0])
         macs = {bytes.fromhex(i.mac.replace(":", "")) for i in self.host.interfaces}
-        return Tallier([i.address for i in self.host.interfaces], self.known).count(seen, macs)
+        return Tallier([i.address for i in self.host.interfaces], self.names).count(seen, macs)
 
     def vantages(self) -> Iterator[tuple[str, str]]:
         for vantage, host, interface in self.plan.vantages:
@@ -183,7 +184,7 @@ class Witnessed:
         if self.evidence.loopback.get(name, 0):
             yield "there was traffic on lo"
         if any(e.host == name and e.kind not in KERNELS for e in self.evidence.endpoints.values()):
-            yield "a program may have sent what no TCP counts"
+            yield "something other than its kernel may have sent segments"
 
     def at_rest(self) -> bool:
         """True when nothing could be sent any more by the time that the counters were read."""
@@ -195,7 +196,6 @@ class Witnessed:
 def _of_host(seen: Witnessed, counted: Counted) -> Iterator[Agreement]:
     tally, at_rest = seen.tally(), seen.at_rest()
     doubt = next(seen.doubts(), None)
-    names = {i.address: host.name for host in seen.plan.hosts for i in host.interfaces}
     for law in LAWS:
         low, high = law.captured(tally)
         number = sum(counted.get(name, 0) for name in law.counters)
@@ -212,7 +212,7 @@ def _of_host(seen: Witnessed, counted: Counted) -> Iterator[Agreement]:
             counted=number,
             holds=holds,
             why=why,
-            packets=tuple(format_segment(decode(f, time_ns=at), names=names) for at, f in shown),
+            packets=tuple(format_segment(decode(f, time_ns=at), names=seen.names) for at, f in shown),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tcpharness.packet.notation import Isn, format_segment
 from tcpharness.packet.segment import SYN, Segment, decode
-from tcpharness.verdict.reconcile import MARKER, Frames
+from tcpharness.verdict.watched import MARKER, Frames
 
 AROUND = 5  # packets shown before and after
 Side = tuple[str, int, str, int]  # source, port, destination, port

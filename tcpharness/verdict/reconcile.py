@@ -4,6 +4,11 @@ Every frame that a host sent must have reached the middlebox, and every frame th
 must have reached the host, byte for byte; where a link has no middlebox the hosts' captures must
 agree with one another. A frame that nobody can explain voids the run.
 
+What a middlebox sent must have arrived in that order, and before the end marker that came the same way.
+
+With offload on a host's frames are no wire's: several segments in one. The ledger has each of those
+in its own right, so their bytes are counted; where captures alone speak, streams are compared.
+
 A capture that is not whole (filter, snaplen, drops) is no witness here, and that is noted. Frames
 after the first end marker explain others but need no explanation: traffic may still have been going
 on while the captures ended one after another.
@@ -11,27 +16,28 @@ on while the captures ended one after another.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import permutations
 
 from tcpharness.evidence import Evidence, LinkOutcome
 from tcpharness.fault.ledger import Entry
-from tcpharness.packet.notation import format_segment
+from tcpharness.fault.offload import handed_down
 from tcpharness.packet.segment import decode
-from tcpharness.scenario.plan import Interface, LinkPlan, Plan
-
-MARKER = b"\x88\xb5"
-Frames = Sequence[tuple[int, bytes]]  # (time_ns, frame)
-
-
-@dataclass(slots=True)
-class Reconciliation:
-    discrepancies: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    compared: int = 0  # frames
+from tcpharness.scenario.plan import LinkPlan, Plan
+from tcpharness.verdict.arrival import untimely
+from tcpharness.verdict.coverage import streams_against_each_other
+from tcpharness.verdict.watched import (
+    Frames,
+    Reconciliation,
+    Watched,
+    digest,
+    line,
+    mac_of,
+    names_of,
+    watched_at,
+)
 
 
 def reconcile(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> Reconciliation:
@@ -39,95 +45,46 @@ def reconcile(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> R
     result = Reconciliation()
     offload = {host.name for host in plan.hosts if host.offload}
     for link in plan.links:
-        if any(end.host in offload for end in link.ends):
-            result.notes.append(
-                f"link {link.name} is not reconciled: offload is on, so captures hold no wire's frames"
-            )
-            continue
-        ends = [Watched(end, *whole(plan, evidence, frames, end, result)) for end in link.ends]
-        if link.name in evidence.links:
-            against_ledger(ends, evidence.links[link.name], names_of(plan), result)
+        ends = [watched_at(plan, evidence, frames, end, result) for end in link.ends]
+        names, ledger = names_of(plan), evidence.links.get(link.name)
+        cut = any(end.host in offload for end in link.ends)
+        if ledger is not None:
+            against_ledger(ends, ledger, names, result, offload=cut)
+            if evidence.in_order:
+                result.discrepancies += untimely(ends, ledger, names)
+        elif cut:
+            streams_against_each_other(ends, names, result)
         else:
-            against_each_other(link, ends, names_of(plan), result)
+            against_each_other(link, ends, names, result)
     return result
-
-
-@dataclass(slots=True)
-class Watched:
-    """One end of a link, and what was captured there: None when it can't serve as a witness."""
-
-    end: Interface
-    vantage: str | None
-    sure: Frames | None  # before the first end marker: these must be explained
-    all: Frames | None  # these may explain others
-
-    def sent(self, frames: Frames | None) -> list[tuple[int, bytes]]:
-        """Those that left this host."""
-        own = mac_of(self.end)
-        return [f for f in frames or () if f[1][6:12] == own and f[1][12:14] != MARKER]
-
-    def received(self, frames: Frames | None) -> list[tuple[int, bytes]]:
-        own = mac_of(self.end)
-        return [f for f in frames or () if f[1][6:12] != own and f[1][12:14] != MARKER]
-
-
-def mac_of(end: Interface) -> bytes:
-    return bytes.fromhex(end.mac.replace(":", ""))
-
-
-def names_of(plan: Plan) -> dict[str, str]:
-    scripts = {address: name for name, own in plan.scripted.items() for address in own}
-    return {i.address: host.name for host in plan.hosts for i in host.interfaces} | scripts
-
-
-def whole(
-    plan: Plan, evidence: Evidence, frames: Mapping[str, Frames], end: Interface, result: Reconciliation
-) -> tuple[str | None, Frames | None, Frames | None]:
-    """The end's vantage and its frames, when its capture can serve as a witness."""
-    for vantage, host, interface in plan.vantages:
-        if (host, interface) == (end.host, end.name):
-            outcome = evidence.captures.get(vantage)
-            if outcome is not None and outcome.complete():
-                everything = frames.get(vantage, ())
-                return vantage, before_markers(everything), everything
-            result.notes.append(
-                f"the capture at {vantage} is not whole, so it is no witness of the reconciliation"
-            )
-            return vantage, None, None
-    return None, None, None
-
-
-def before_markers(frames: Frames) -> Frames:
-    for index, (_, frame) in enumerate(frames):
-        if frame[12:14] == MARKER:
-            return frames[:index]
-    return frames
-
-
-def digest(frame: bytes) -> int:
-    return zlib.crc32(frame)
 
 
 # --- with a middlebox
 
 
 def against_ledger(
-    ends: list[Watched], ledger: LinkOutcome, names: dict[str, str], result: Reconciliation
+    ends: list[Watched],
+    ledger: LinkOutcome,
+    names: dict[str, str],
+    result: Reconciliation,
+    *,
+    offload: bool = False,
 ) -> None:
     """What came in was captured leaving its host, what went out was captured arriving; and the reverse."""
-    result.discrepancies += unasked(ledger, names)
+    result.discrepancies += unasked(ledger, names, pieces_of(ends, ledger) if offload else None)
     heads = {d: e for e in ledger.entries for _, d in e.went_out}
     heads |= {e.came_in[1]: e for e in ledger.entries if e.came_in}
+    macs = {mac_of(watched.end) for watched in ends}
     for watched in ends:
         if watched.all is None:
             continue
         host, v = watched.end.host, watched.vantage
-        came_in = arrivals(host, ledger, ends)
+        sent, received = watched.sent(watched.all), watched.received(watched.all)
+        book = Book(heads, names, result)
+        came_in = book.arrivals(host, ledger, macs, {digest(f): f for _, f in sent})
         # What was consumed came after the end: the capture may have ended as well.
         late = Counter(e.came_in[1] for e in ledger.entries if e.came_in and e.fate == "consume")
         went_out = Counter(d for e in ledger.entries for h, d in e.went_out if h == host)
-        sent, received = watched.sent(watched.all), watched.received(watched.all)
-        book = Book(heads, names, result)
         never_came = f"left {host} (captured at {v}) and never reached the middlebox"
         report(watched.sent(watched.sure), came_in, never_came, names, result)
         never_went = f"arrived at {host} (captured at {v}) and the middlebox never sent it"
@@ -136,33 +93,34 @@ def against_ledger(
         book.report(went_out, received, f"went out to {host} and was not captured at {v}")
 
 
-def arrivals(host: str, ledger: LinkOutcome, ends: list[Watched]) -> Counter[int]:
-    """The frames that came from a host. One to all may have an entry for each of them."""
-    macs = {mac_of(watched.end) for watched in ends}
-    found: Counter[int] = Counter()
-    to_all: dict[int, Counter[tuple[str, ...]]] = {}
+Pieces = Mapping[int, frozenset[int]]  # a frame's digest -> those of what a device would make of it
+
+
+def pieces_of(ends: list[Watched], ledger: LinkOutcome) -> Pieces:
+    """Of every frame that was captured leaving a host with offload on."""
+    longest: dict[int, int] = {}
     for e in ledger.entries:
-        if e.came_in is None or e.came_in[0] != host:
-            continue
-        if e.head[:6] in macs:
-            found[e.came_in[1]] += 1
-        else:
-            to_all.setdefault(e.came_in[1], Counter())[tuple(h for h, _ in e.went_out)] += 1
-    for key, copies in to_all.items():
-        found[key] += max(copies.values())
-    return found
+        if e.came_in is not None:
+            size = decode(e.head, wire_len=e.len_bytes).payload_len
+            longest[e.came_in[1]] = max(size, longest.get(e.came_in[1], 0))
+    return {
+        key: frozenset(map(digest, handed_down(frame, longest[key])))
+        for watched in ends
+        for key, frame in {digest(f): f for _, f in watched.sent(watched.all)}.items()
+        if key in longest
+    }
 
 
-def unasked(ledger: LinkOutcome, names: dict[str, str]) -> Iterator[str]:
+def unasked(ledger: LinkOutcome, names: dict[str, str], pieces: Pieces | None) -> Iterator[str]:
     """What the middlebox did to a frame that no fault had named, besides passing it on."""
     for entry in ledger.entries:
-        what = None if entry.fault is not None or entry.fate == "consume" else liberty(entry)
+        what = None if entry.fault is not None or entry.fate == "consume" else liberty(entry, pieces)
         if what:
             shown = line(entry.time_ns, entry.head, names)
             yield f"{shown}: {what} by the middlebox, and no fault asked for it"
 
 
-def liberty(entry: Entry) -> str | None:
+def liberty(entry: Entry, pieces: Pieces | None) -> str | None:
     """In a word; None when it was passed on, once to each host."""
     if entry.came_in is None:
         return "injected"
@@ -172,7 +130,8 @@ def liberty(entry: Entry) -> str | None:
     hosts = [host for host, _ in entry.went_out]
     if sender in hosts:
         return f"sent back to {sender}"
-    if any(went != digest for _, went in entry.went_out):
+    same = frozenset({digest}) if pieces is None else pieces.get(digest)
+    if same is not None and any(went not in same for _, went in entry.went_out):
         return "altered"
     return f"sent {len(hosts)} times" if len(set(hosts)) != len(hosts) else None
 
@@ -184,6 +143,39 @@ class Book:
     heads: Mapping[int, Entry]
     names: dict[str, str]
     result: Reconciliation
+
+    def arrivals(
+        self, host: str, ledger: LinkOutcome, macs: set[bytes], sent: Mapping[int, bytes]
+    ) -> Counter[int]:
+        """The frames that came from a host, by digest. One to all may have an entry for each of them, and
+        one that was cut (offload) has one for each piece; `sent` are those that were captured."""
+        entries: dict[int, list[Entry]] = {}
+        to_all: dict[int, Counter[tuple[str, ...]]] = {}
+        for e in ledger.entries:
+            if e.came_in is None or e.came_in[0] != host:
+                continue
+            if e.head[:6] in macs:
+                entries.setdefault(e.came_in[1], []).append(e)
+            else:
+                to_all.setdefault(e.came_in[1], Counter())[tuple(h for h, _ in e.went_out)] += 1
+        found = Counter({key: max(copies.values()) for key, copies in to_all.items()})
+        for key, some in entries.items():
+            frame = sent.get(key)
+            if frame is None or all(e.len_bytes == len(frame) for e in some):
+                found[key] += len(some)
+            else:
+                found[key] += self._joined(frame, some)
+        return found
+
+    def _joined(self, frame: bytes, pieces: list[Entry]) -> int:
+        """How many frames like this one all these pieces are, by their payload."""
+        payload = decode(frame).payload_len
+        there = sum(decode(e.head, wire_len=e.len_bytes).payload_len for e in pieces)
+        whole, rest = divmod(there, payload) if payload else (len(pieces), 0)
+        if rest:
+            what = f"of its {payload} bytes the ledger has {rest}"
+            self.result.discrepancies.append(f"{line(pieces[0].time_ns, frame, self.names)}: {what}")
+        return whole + bool(rest)
 
     def report(self, wanted: Counter[int], frames: Iterable[tuple[int, bytes]], what: str) -> None:
         """Each digest takes one equal frame away; one that finds none is a discrepancy."""
@@ -234,7 +226,3 @@ def report(
             left[key] -= 1
         else:
             result.discrepancies.append(f"{line(time_ns, frame, names)}: {what}")
-
-
-def line(time_ns: int, frame: bytes, names: dict[str, str]) -> str:
-    return format_segment(decode(frame, time_ns=time_ns), names=names)

@@ -11,7 +11,7 @@ open, data on a SYN) is counted as odd: with oddities a comparison is shown, not
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from tcpharness.packet.address import address_bytes
@@ -21,7 +21,6 @@ from tcpharness.packet.segment import ACK, RST, SYN, Segment, read_frame, seq_di
 ETHERNET = 1
 TCP = 6
 KEPT = 8  # frames kept of each sort, to be shown
-Frames = Sequence[tuple[int, bytes]]  # (time_ns, frame)
 Key = tuple[int, int, int, int, int, int]
 
 

@@ -151,7 +151,7 @@ def data_on_syn(scene: Scene) -> None:
 
 
 DOUBTS: dict[str, tuple[Callable[[Scene], None], str]] = {
-    "program": (a_program, "a program may have sent"),
+    "program": (a_program, "something other than its kernel"),
     "snaplen": (only_heads, "not everything was captured at eth0"),
     "lo": (on_lo, "traffic on lo"),
     "unsettled": (on_the_way, "had not come to rest"),

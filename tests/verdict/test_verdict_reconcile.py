@@ -11,7 +11,9 @@ import pytest
 from verdict_scene import MARKER, Scene, text_of
 
 from tcpharness.fault.ledger import Entry
-from tcpharness.verdict.reconcile import Reconciliation, reconcile
+from tcpharness.fault.offload import VNET, wire_frames
+from tcpharness.verdict.reconcile import reconcile
+from tcpharness.verdict.watched import Reconciliation
 
 FAULTS = "faults: [{name: it, when: {from: client}, do: drop}]\n"
 DELAYED = "hosts: [client, server]\nlinks: [{join: [client, server], delay: 5ms}]\n"
@@ -253,13 +255,144 @@ def test_no_capture_at_all() -> None:
     assert len(weigh(scene).notes) == 2
 
 
-def test_with_offload_on_nothing_is_compared() -> None:
-    network = "hosts: {client: {offload: on}, server: {}}\nlinks: [[client, server]]\n"
-    scene = Scene(network=network)
-    scene.seen("client", scene.frame("client"))
-    result = weigh(scene)
-    assert result.discrepancies == []
-    assert "offload is on" in result.notes[0]
+OFFLOAD = "hosts: {client: {offload: on}, server: {}}\nlinks: [[client, server]]\n"
+
+
+def super_frame(scene: Scene, payload: int = 3000, seq: int = 1) -> tuple[bytes, list[bytes]]:
+    """A frame that a device would cut, and what it would make of it."""
+    whole = scene.frame("client", "P.", seq=seq, length=payload)
+    cut = [scene.frame("client", "P.", seq=seq + at, length=1000) for at in range(0, payload, 1000)]
+    # frame() counts the payload's bytes from 0 in each
+    return whole, [f[:-1000] + whole[len(whole) - payload + 1000 * n :][:1000] for n, f in enumerate(cut)]
+
+
+def offloaded() -> Scene:
+    """Two hosts: a handshake as it was sent; three segments leave as one, one and a half arrive as two."""
+    scene = Scene(network=OFFLOAD)
+    scene.talk()
+    whole, cut = super_frame(scene)
+    scene.seen("client", whole)
+    scene.seen("server", *cut)
+    return scene
+
+
+def test_with_offload_on_streams_are_compared() -> None:
+    assert weigh(offloaded()).discrepancies == []
+    assert weigh(offloaded()).notes == []
+    assert weigh(offloaded()).compared > 0
+
+
+def piece_altered(scene: Scene) -> None:
+    time_ns, frame = arrived(scene)[-1]
+    arrived(scene)[-1] = time_ns, flipped(frame)
+
+
+def piece_twice(scene: Scene) -> None:
+    arrived(scene).append((arrived(scene)[-1][0] + 1, arrived(scene)[-1][1]))
+
+
+OFFLOAD_MUTANTS: dict[str, tuple[Callable[[Scene], object], str]] = {
+    "a piece lost": (lacks("server", -2), "left client and not all of it reached server"),
+    "a piece altered": (piece_altered, "arrived at server and not all of it left client"),
+    "a piece twice": (piece_twice, "arrived at server and not all of it left client"),
+    "an ACK lost": (lacks("server", 2), "left client and not all of it reached server"),
+    "the whole lost at the sender": (lacks("client", -1), "arrived at server and not all of it left client"),
+}
+
+
+@pytest.mark.parametrize("name", OFFLOAD_MUTANTS)
+def test_with_offload_on_no_byte_is_lost_in_silence(name: str) -> None:
+    mutate, words = OFFLOAD_MUTANTS[name]
+    scene = offloaded()
+    mutate(scene)
+    found = weigh(scene).discrepancies
+    assert any(words in line for line in found), found
+
+
+def cut_by_a_middlebox() -> Scene:
+    """One frame with three segments comes in; each has its entry, and arrives."""
+    scene = Scene(network=OFFLOAD, faults=FAULTS)
+    whole = scene.frame("client", "P.", seq=1, length=3000, cksum="offload")
+    cut = wire_frames(VNET.pack(1, 1, 54, 1000, 34, 16) + whole)
+    scene.seen("client", whole)
+    for frame in cut:
+        entry = scene.treat(frame, "forward", [frame])
+        scene.frames["client"].pop()
+        scene.link().entries[-1] = replace(entry, came_in=("client", crc(whole)))
+    return scene
+
+
+def test_with_offload_on_the_ledger_has_all_bytes() -> None:
+    assert weigh(cut_by_a_middlebox()).discrepancies == []
+    for missing in range(3):
+        scene = cut_by_a_middlebox()
+        del scene.link().entries[missing]
+        found = weigh(scene).discrepancies
+        assert any("of its 3000 bytes the ledger has 2000" in line for line in found)
+    scene = cut_by_a_middlebox()
+    scene.link().entries.clear()
+    assert any("never reached the middlebox" in line for line in weigh(scene).discrepancies)
+
+
+def test_a_piece_that_nobody_asked_to_alter() -> None:
+    scene = cut_by_a_middlebox()
+    entry = scene.link().entries[1]
+    time_ns, frame = arrived(scene)[1]
+    arrived(scene)[1] = time_ns, flipped(frame)
+    scene.link().entries[1] = replace(entry, went_out=(("server", crc(flipped(frame))),))
+    (line,) = weigh(scene).discrepancies
+    assert "altered by the middlebox, and no fault asked for it" in line
+
+
+def test_the_same_frame_twice_needs_all_its_pieces_twice() -> None:
+    scene = cut_by_a_middlebox()
+    scene.frames["client"].append(scene.frames["client"][-1])
+    assert any("never reached the middlebox" in line for line in weigh(scene).discrepancies)
+
+
+# --- in order, and in time
+
+
+def far_marked(scene: Scene, vantage: str) -> None:
+    """The end marker that came by the link, after the host's own."""
+    marker = b"\x06here!" * 2 + b"\x88\xb5tcpharness 2"
+    scene.capture(vantage).far_marker = marker[:12].hex()
+    scene.seen(vantage, marker)
+
+
+def test_two_that_change_places_are_found() -> None:
+    scene = treated()
+    frames = arrived(scene)
+    frames[2], frames[3] = frames[3], frames[2]
+    (line,) = weigh(scene).discrepancies
+    assert "arrived at server after others, although the middlebox had sent it before others" in line
+    scene.evidence.in_order = False  # a kernel that does not keep frames to one CPU
+    assert weigh(scene).discrepancies == []
+
+
+def test_what_was_delayed_or_held_may_come_later() -> None:
+    scene = treated()
+    frames = arrived(scene)
+    delayed = next(n for n, f in enumerate(frames) if f[1] in {e[1] for e in scene.frames["client"][6:7]})
+    frames.insert(-2, frames.pop(delayed))
+    assert weigh(scene).discrepancies == []
+
+
+def test_what_comes_behind_the_marker_of_the_link_came_too_late() -> None:
+    scene = treated()
+    late = arrived(scene).pop(2)
+    far_marked(scene, "server")
+    assert any("was not captured at server" in line for line in weigh(scene).discrepancies)
+    arrived(scene).append(late)
+    found = weigh(scene).discrepancies
+    assert any("arrived at server after the end of the middlebox's work" in line for line in found)
+
+
+def test_between_the_host_s_own_marker_and_that_one_it_may_still_come() -> None:
+    scene = treated()
+    arrived(scene).append(arrived(scene).pop(-2))
+    far_marked(scene, "server")
+    assert weigh(scene).discrepancies == []
 
 
 def test_a_steady_delay_is_no_fault() -> None:
