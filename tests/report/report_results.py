@@ -77,5 +77,5 @@ def evidence() -> Evidence:
         {"client": capture, "server": text},
         {"client-server": LinkOutcome("client-server", entries, {"lost": 1})},
         {"client": {"TcpRetransSegs": 1, "TcpInErrs": 0}},
-        ["it took long"],
+        problems=["it took long"],
     )
