@@ -184,6 +184,7 @@ class Analysis:
                 self.start_ns = flow.first_ns
             if self.options.keep_flows:
                 self.flows.append(summary(flow))
+            flow.part()
 
     def finish(self) -> CaptureReport:
         self.end(self.tracker.flows())

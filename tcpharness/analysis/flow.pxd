@@ -11,7 +11,7 @@ cdef bytes POSSIBLE
 cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
-cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, ORDER, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
+cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
 cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
 cdef long long REVIVED, LATE_DATA, LAND, TUNNEL
@@ -88,8 +88,12 @@ cpdef release(Side side, Py_ssize_t done)
 cpdef judge_need(Segment segment, Sent sent)
 @cython.locals(sent=Sent, left="long long", right="long long", number="int")
 cpdef score(Segment segment, Side this, Side other)
-@cython.locals(fresh="long long", kept="list", block=Block, sent=Sent)
+@cython.locals(fresh="long long", kept="list", block=Block)
 cpdef merge(Side other, long long left, long long right)
+@cython.locals(block=Block)
+cpdef bint alone(Side side, Block grown, long long right) except -1
+@cython.locals(sent=Sent)
+cpdef mark(Side side, long long left, long long right, long long fresh)
 @cython.locals(block=Block)
 cpdef tuple above_only(tuple blocks, long long ack)
 @cython.locals(older="bint", scale="int", edge="long long", moved="long long")

@@ -39,7 +39,7 @@ MOST_WILD_ACKS = 3
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
 BEGIN, S_SYN, HANDSHAKE, S_RST = int(Sign.BEGIN), int(Sign.SYN), int(Sign.HANDSHAKE), int(Sign.RST)
-S_FIN, CLOSED, ORDER, DUP_ACK = int(Sign.FIN), int(Sign.CLOSED), int(Sign.ORDER), int(Sign.DUP_ACK)
+S_FIN, CLOSED, DUP_ACK = int(Sign.FIN), int(Sign.CLOSED), int(Sign.DUP_ACK)
 DSACK, UNSEEN, ZERO, FULL = int(Sign.DSACK), int(Sign.UNSEEN), int(Sign.ZERO), int(Sign.FULL)
 UPDATE, SHRUNK, SILLY = int(Sign.UPDATE), int(Sign.SHRUNK), int(Sign.SILLY)
 PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
@@ -372,7 +372,7 @@ def path(segment: Segment, this: Side) -> int:
 def handshake(segment: Segment, this: Side, other: Side) -> int:
     """A SYN or SYN-ACK: sent before, or in a live connection (RFC 9293 3.10.7.4, RFC 5961 4)."""
     if this.isn >= 0 and segment.seq == this.isn and this.syns:
-        return look(segment, this, other) | (ORDER if this.order == COPY else 0)
+        return look(segment, this, other)
     if this.isn >= 0 or (this.started and this.frames):
         this.order = OUTSIDE
         return 0
@@ -929,6 +929,13 @@ def score(segment: Segment, this: Side, other: Side) -> None:
 
 def merge(other: Side, left: int, right: int) -> None:
     """One more block on the scoreboard, and its mark on the records it covers."""
+    for block in other.sacked:
+        # Nearly always a block that has grown at its end, and touches no other.
+        if seq_diff(block.left, left) <= 0 <= seq_diff(block.right, left):
+            if alone(other, block, right):
+                fresh, block.right = block.right, right
+                mark(other, block.left, right, fresh)
+                return
     fresh = left  # records that end below have their mark already
     kept: list[Block] = []
     for block in other.sacked:
@@ -941,7 +948,20 @@ def merge(other: Side, left: int, right: int) -> None:
             right = block.right
     kept.append(Block(left, right))
     other.sacked = tuple(kept[-MOST_SACKED:])
-    for sent in reversed(other.sent):
+    mark(other, left, right, fresh)
+
+
+def alone(side: Side, grown: Block, right: int) -> bool:
+    """True when no other block begins between the grown one's old end and its new one, or holds them."""
+    for block in side.sacked:
+        if block is not grown and seq_diff(block.left, right) <= 0 <= seq_diff(block.right, grown.right):
+            return False
+    return True
+
+
+def mark(side: Side, left: int, right: int, fresh: int) -> None:
+    """The records inside left:right are reported; those that end at or below `fresh` have been before."""
+    for sent in reversed(side.sent):
         if seq_diff(sent.end, fresh) <= 0:
             break
         if seq_diff(sent.seq, left) >= 0 and seq_diff(sent.end, right) <= 0:

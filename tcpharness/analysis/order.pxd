@@ -4,7 +4,8 @@ from tcpharness.analysis.state cimport Block, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
-cdef long long UNKNOWN_RTT_NS, REORDERING_TIMER_NS, LONGEST_PROBE_NS, OUTSIDE_SLACK, S_ORDER, S_PROBE, S_CONFLICT
+cdef long long UNKNOWN_RTT_NS, REORDERING_TIMER_NS, LONGEST_PROBE_NS, OUTSIDE_SLACK
+cdef long long S_PROBE, S_CONFLICT, S_COPY, S_AGAIN, S_NEEDLESS, S_LATE, S_AHEAD, S_OUTSIDE
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD, FIN, RST, SYN
 
 @cython.locals(ahead="long long")
@@ -16,7 +17,7 @@ cpdef bint probes_peer(Segment segment, Side this, long long ahead) except -1
 @cython.locals(known="bint", beyond="long long")
 cpdef long long look_ahead(Segment segment, Side this, Side other) except -1
 @cython.locals(records="list", last_ns="long long", hole=Hole, candidate=Hole, sent=Sent, acked="bint",
-               since="long long")
+               since="long long", found="long long")
 cpdef long long look_back(Segment segment, Side this) except -1
 @cython.locals(found="list", sent=Sent)
 cpdef list overlapping(Segment segment, Side this)

@@ -25,7 +25,9 @@ UNKNOWN_RTT_NS = 3 * MS
 REORDERING_TIMER_NS = 2 * MS
 LONGEST_PROBE_NS = 400 * MS
 OUTSIDE_SLACK = 1 << 16
-S_ORDER, S_PROBE, S_CONFLICT = int(Sign.ORDER), int(Sign.PROBE), int(Sign.CONFLICT)
+S_PROBE, S_CONFLICT, S_COPY = int(Sign.PROBE), int(Sign.CONFLICT), int(Sign.COPY)
+S_AGAIN, S_NEEDLESS, S_LATE = int(Sign.AGAIN), int(Sign.NEEDLESS), int(Sign.LATE)
+S_AHEAD, S_OUTSIDE = int(Sign.AHEAD), int(Sign.OUTSIDE)
 NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
 
 
@@ -79,16 +81,16 @@ def look_ahead(segment: Segment, this: Side, other: Side) -> int:
     # A second one that goes on where the first ended: the capture has missed how the window moved.
     if known and beyond > max(other.most_win, OUTSIDE_SLACK) and segment.seq != this.outside_end:
         this.order = OUTSIDE
-    else:
-        this.order = AHEAD
-    return S_ORDER
+        return S_OUTSIDE
+    this.order = AHEAD
+    return S_AHEAD
 
 
 def look_back(segment: Segment, this: Side) -> int:
     records = overlapping(segment, this)
     if is_copy(segment, this, records):
         this.order = COPY
-        return S_ORDER
+        return S_COPY
     last_ns = -1
     for sent in records:
         last_ns = max(last_ns, sent.last_ns)
@@ -101,14 +103,15 @@ def look_back(segment: Segment, this: Side) -> int:
     this.again = records[0] if records else None
     if hole is not None and overtaken(segment, this, hole):
         this.order = LATE
-        return S_ORDER
+        return S_LATE
     acked = this.acked and seq_diff(segment.next_seq, this.una) <= 0
     this.order = NEEDLESS if acked or all_sacked(segment, this) else AGAIN
     since = last_ns if last_ns >= 0 else hole.since_ns if hole is not None else this.max_end_ns
     this.elapsed_ns = segment.time_ns - since
     this.trigger = trigger(segment, this)
     this.first_was_probe = this.trigger == "rto" and this.again is not None and was_probe(this, this.again)
-    return S_ORDER | (S_CONFLICT if conflicts(segment, records) else 0)
+    found = S_NEEDLESS if this.order == NEEDLESS else S_AGAIN
+    return found | (S_CONFLICT if conflicts(segment, records) else 0)
 
 
 def overlapping(segment: Segment, this: Side) -> list[Sent]:

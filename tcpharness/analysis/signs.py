@@ -16,7 +16,6 @@ class Sign(IntFlag):
     RST = 1 << 3
     FIN = 1 << 4
     CLOSED = 1 << 5  # acknowledges the second FIN
-    ORDER = 1 << 6  # its sequence numbers are not simply the next ones
     DUP_ACK = 1 << 7
     DSACK = 1 << 8
     UNSEEN = 1 << 9  # acknowledges what this capture has not seen
@@ -44,6 +43,13 @@ class Sign(IntFlag):
     UPDATE = 1 << 31  # more room, and nothing acknowledged
     SHRUNK = 1 << 32  # the window's right edge has moved left
     SILLY = 1 << 33  # a window below the MSS
+    # its sequence numbers are not simply the next ones: what Order says, one bit each
+    COPY = 1 << 34
+    AGAIN = 1 << 35
+    NEEDLESS = 1 << 36
+    LATE = 1 << 37
+    AHEAD = 1 << 38
+    OUTSIDE = 1 << 39
 
 
 class Order(IntEnum):

@@ -5,8 +5,6 @@ from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long RTO_FLOOR_NS
 
-@cython.no_gc
-@cython.freelist(64)
 cdef class Sent:
     cdef public long long seq, end, first_ns, last_ns, acked_ns, tsval, first_tsval, id
     cdef public int count, flags, sum, first_sum
@@ -21,8 +19,6 @@ cdef class Hole:
     cdef public long long seq, end, since_ns, frame, id, tsval, tsecr
     cpdef int older(self, Segment segment)
 
-@cython.no_gc
-@cython.freelist(32)
 cdef class Block:
     cdef public long long left, right
 

@@ -8,10 +8,13 @@ Plain ints in slots objects; -1 means not known. Times are nanoseconds of the ca
 
 from __future__ import annotations
 
+from typing import Any
+
 from tcpharness.analysis.finding import Finding, FlowKey
 from tcpharness.packet.address import address_text
 from tcpharness.packet.segment import Segment, seq_diff
 
+NOBODY: Any = None
 EIGHT_BYTES = (1 << 64) - 1
 RTO_FLOOR_NS = 200_000_000  # Linux' tcp_rto_min; RFC 6298 2.4 asks for a second
 
@@ -295,6 +298,11 @@ class Flow:
         self.opener: Side | None = None
         self.closed = ""  # "closed", "reset", "refused"
         self.reused = self.simultaneous = False
+
+    def part(self) -> None:
+        """The two sides forget each other: the cycle would keep all until the collector comes by."""
+        self.a.flow = self.a.other = self.b.flow = self.b.other = NOBODY
+        self.a = self.b = self.opener = NOBODY
 
     def key_of(self, side: Side) -> FlowKey:
         first = address_of(self.version, self.a_high, self.a_low)

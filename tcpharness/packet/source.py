@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16  # read in place of the one before: larger ones cost fresh pages each
 
 
 class Readable(Protocol):

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.finding import Finding
-from tcpharness.analysis.signs import Order
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import SYN, Segment, seq_diff
 
@@ -65,7 +64,7 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > P. 1:11(10) ack 1 [id 77]
         0.001 > P. 1:11(10) ack 1 [id 77]
     """
-    if this.order != Order.AGAIN or segment.flags & SYN:
+    if segment.flags & SYN:
         return None
     hit = repeated(this, this.evidence, "unknown" if this.hole is None else "yes")
     if this.hole is not None:
@@ -96,7 +95,7 @@ def spurious_retransmission(segment: Segment, this: Side, other: Side) -> Hit | 
         0.000 > P. 1:11(10) ack 1
         0.200 > P. 1:11(10) ack 1
     """
-    if this.order != Order.NEEDLESS or segment.flags & SYN:
+    if segment.flags & SYN:
         return None
     ago = f"{(segment.time_ns - this.una_ns) / MS:.3f} ms" if this.una_ns >= 0 else "some time"
     return repeated(this, f"acknowledged {ago} before; {this.evidence}", "no")
@@ -117,8 +116,6 @@ def out_of_order(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 > . 2001:3001(1000) ack 1 <TS val 10 ecr 1>
         0.050 > . 1001:2001(1000) ack 1 <TS val 60 ecr 1>
     """
-    if this.order != Order.LATE:
-        return None
     behind = segment.time_ns - this.hole.since_ns if this.hole else 0
     return Hit(this.evidence, detail={"behind_ns": behind})
 
@@ -136,8 +133,6 @@ def gap(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > . 1:1001(1000) ack 1
         0.001 > . 1001:2001(1000) ack 1
     """
-    if this.order != Order.AHEAD:
-        return None
     missing = seq_diff(segment.seq, this.max_end)
     if segment.next_seq == segment.seq:
         if this.gap_said == segment.seq:
@@ -165,7 +160,7 @@ def out_of_window_data(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.002 > . 1:1(0) ack 1 win 1000
         0.003 > P. 501:511(10) ack 1
     """
-    if this.order != Order.OUTSIDE or segment.flags & SYN:
+    if segment.flags & SYN:
         return None
     return Hit(f"{seq_diff(segment.seq, other.right_edge)} bytes beyond the window's right edge")
 
@@ -233,8 +228,6 @@ def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > P. 1:11(10) ack 1 [id 77]
         0.200 > P. 1:11(10) ack 1 [id 78]
     """
-    if this.order != Order.COPY:
-        return None
     routed = this.ttl_last >= 0 and segment.ttl < this.ttl_last
     text = f", with TTL {segment.ttl} after {this.ttl_last}: routed past here twice" if routed else ""
     return Hit("the same frame again" + text, kind="routed" if routed else "")
