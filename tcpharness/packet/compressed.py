@@ -26,7 +26,8 @@ class Inflating:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.inflate = zlib.decompressobj(wbits=31)
-        self.waiting = b""
+        self.waiting = b""  # to be inflated
+        self.damaged = b""  # to be inflated after it: the damage is in it
         self.begun = False
 
     def read(self, size: int, /) -> bytes:
@@ -36,23 +37,47 @@ class Inflating:
                 if self.begun:
                     raise NotReadable(f"truncated at byte {self.source.at}: gzip ends in the middle")
                 return b""
+            self.waiting = b""
+            if not self.begun:
+                data = data.lstrip(b"\0")  # padding up to the end of a block, as tapes have it
+                if not data:
+                    continue
             self.begun = True
-            try:
-                piece = self.inflate.decompress(data, size)
-            except zlib.error as error:
-                raise NotReadable(f"gzip is damaged before byte {self.source.at}: {error}") from None
-            self.waiting = self.inflate.unconsumed_tail
+            piece = self._inflated(data, size)
             if self.inflate.eof:
-                self.waiting = self.inflate.unused_data
                 self.begun = False
                 self.inflate = zlib.decompressobj(wbits=31)
             if piece:
                 return piece
 
+    def _inflated(self, data: bytes, size: int) -> bytes:
+        """What the data hold up to the byte that is damaged, where there is one."""
+        before = self.inflate.copy()
+        try:
+            piece = self.inflate.decompress(data, size)
+        except zlib.error as error:
+            half = len(data) // 2
+            if not half:
+                place = self.source.at - len(self.damaged) - 1
+                raise NotReadable(f"gzip is damaged at byte {place}: {_reason(error)}") from None
+            # Most of it is readable: in halves, the place is found in a few steps.
+            self.inflate = before
+            self.damaged = data[half:] + self.damaged
+            return self._inflated(data[:half], size)
+        rest = self.inflate.unused_data if self.inflate.eof else self.inflate.unconsumed_tail
+        self.waiting = rest + self.damaged
+        self.damaged = b""
+        return piece
+
     def _next(self) -> bytes:
         # Whatever has come: a file that is still being written, or a pipe, must not be waited out.
         piece = self.source.peek(1) and self.source.take(self.source.left())
         return piece or b""
+
+
+def _reason(error: zlib.error) -> str:
+    """zlib's words without its numbers."""
+    return str(error).partition(": ")[2] or str(error)
 
 
 def zstd_reader(source: Source) -> Readable:

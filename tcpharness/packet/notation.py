@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from struct import error as StructError
 from struct import pack
 from typing import NamedTuple
 
@@ -135,7 +136,12 @@ def parse_line(text: str, *, frame: int = 1) -> Segment:
     # Fractions of a second are read as text: 0.1 s in binary floating point is not 100,000,000 ns.
     seconds, _, fraction = found["time"].partition(".")
     time_ns = int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
-    data = encode(spec)
+    try:
+        data = encode(spec)
+    except (StructError, OverflowError) as error:
+        raise ValueError(
+            f"{text.strip()!r} is no segment: a number is too large for its field ({error})"
+        ) from None
     snapped = data[: extra.snap]
     return decode(snapped, time_ns=time_ns, frame=frame, wire_len=len(data))
 
@@ -164,7 +170,13 @@ def made_payload(seq: int, length: int) -> bytes:
 
 def options_bytes(text: str) -> bytes:
     """`mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7` as on the wire; ValueError names what is not known."""
-    return b"".join(_option_bytes(word.strip()) for word in text.split(",") if word.strip())
+    found = b""
+    for word in filter(None, map(str.strip, text.split(","))):
+        try:
+            found += _option_bytes(word)
+        except (IndexError, StructError):
+            raise ValueError(f"option {word!r} lacks a number, or has one that is too large") from None
+    return found
 
 
 def _option_bytes(word: str) -> bytes:

@@ -27,8 +27,7 @@ cdef class Reader:
                    length="long long", big="bint")
     cpdef bint next_block(self) except -1
     @cython.locals(source=Source, interface=Interface, data="bytes", at="Py_ssize_t", number="long long",
-                   high="long long", low="long long", cap_len="long long", wire_len="long long",
-                   unit="long long")
+                   high="long long", low="long long", cap_len="long long", wire_len="long long")
     cpdef packet_block(self, Section section, bint big, long long length)
 
 @cython.locals(high="long long", low="long long")

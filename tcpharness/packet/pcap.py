@@ -183,9 +183,8 @@ class Reader:
             note_drops(section, interface, data[at + 28 + ((cap_len + 3) & ~3) : at + length - 4])
             self.drops = section.dropped()
         self.data, self.data_at, self.cap_len = data, at + 28, cap_len
-        unit = interface.unit_ns
-        if unit and high < 0x800000:
-            self.time_ns = (high << 32 | low) * unit + interface.offset_ns
+        if high < interface.most_high:
+            self.time_ns = (high << 32 | low) * interface.unit_ns
         else:
             self.time_ns = interface.time_ns(high, low)
         self.wire_len = wire_len if wire_len > cap_len else cap_len

@@ -1,8 +1,10 @@
 cdef class Interface:
     cdef public int linktype
-    cdef public long long snaplen, dropped, unit_ns, offset_ns
+    cdef public long long snaplen, dropped, unit_ns, offset_ns, most_high
     cdef public object units_per_second
-    cpdef time_ns(self, long long high, long long low)
+    # Of any length: before it is divided, a time may need far more than 64 bits.
+    cpdef time_ns(self, high, low)
+    cpdef drop(self, count)
 
 cdef class Section:
     cdef public bint big

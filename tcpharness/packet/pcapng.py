@@ -15,13 +15,18 @@ DROP_COUNT = 4  # option of a packet
 IFDROP, OSDROP = 5, 7  # options of a statistics block
 MOST_BLOCK_LEN = 32 << 20
 MOST_OFFSET_S = 1 << 32  # seconds; beyond, the offset is no time
-LAST_NS = (1 << 63) - 1
+LAST_NS = (1 << 62) - 1  # in the year 2116; the difference of two times fits 64 bits as well
+MOST_DROPS = 1 << 48  # a capture that says more lies
 
 
 class Interface:
-    """What a section says of one: `unit_ns` is 0 where its clock's unit is no whole number of nanoseconds."""
+    """What a section says of one.
 
-    __slots__ = ("dropped", "linktype", "offset_ns", "snaplen", "unit_ns", "units_per_second")
+    Below `most_high`, the upper half of a time, multiplying by `unit_ns` gives nanoseconds; it is 0 where the
+    clock is anything but plain: units that are no whole number of nanoseconds, an offset, far-away times.
+    """
+
+    __slots__ = ("dropped", "linktype", "most_high", "offset_ns", "snaplen", "unit_ns", "units_per_second")
 
     def __init__(self, linktype: int, snaplen: int) -> None:
         self.linktype, self.snaplen = linktype, snaplen
@@ -32,11 +37,16 @@ class Interface:
         self.units_per_second = units_per_second
         self.unit_ns = 0 if 1_000_000_000 % units_per_second else 1_000_000_000 // units_per_second
         self.offset_ns = offset_s * 1_000_000_000
+        self.most_high = 0 if offset_s or not self.unit_ns else LAST_NS // self.unit_ns >> 32
 
     def time_ns(self, high: int, low: int) -> int:
-        """Nanoseconds since the epoch; what 64 bits can't hold is a lie, and given as their largest."""
+        """Nanoseconds since the epoch; one that no machine has is a lie, and given as the last of them."""
         units = low + (high << 32)
-        return min(units * 1_000_000_000 // self.units_per_second + self.offset_ns, LAST_NS)
+        time_ns = units * 1_000_000_000 // self.units_per_second + self.offset_ns
+        return max(min(time_ns, LAST_NS), -LAST_NS)
+
+    def drop(self, count: int) -> None:
+        self.dropped = min(self.dropped + count, MOST_DROPS)
 
 
 class Section:
@@ -140,7 +150,7 @@ def note_drops(section: Section, interface: Interface, rest: bytes) -> None:
     """The options of a packet: what was dropped since the one before."""
     for code, value in options(section, rest):
         if code == DROP_COUNT and len(value) == 8:
-            interface.dropped += section.unpack("Q", value)[0]
+            interface.drop(section.unpack("Q", value)[0])
 
 
 def _simple(section: Section, body: bytes, at: int) -> Frame:
@@ -154,7 +164,7 @@ def _simple(section: Section, body: bytes, at: int) -> Frame:
 def _obsolete(section: Section, body: bytes, at: int) -> Frame:
     number, drops, high, low, cap_len, wire_len = section.unpack("HHIIII", body)
     interface = section.interface(number, at)
-    interface.dropped += drops if drops != 0xFFFF else 0
+    interface.drop(drops if drops != 0xFFFF else 0)
     return Frame(
         interface.time_ns(high, low),
         body[20 : 20 + cap_len],
@@ -173,7 +183,7 @@ def _statistics(section: Section, body: bytes, at: int) -> None:
         if code in (IFDROP, OSDROP) and len(value) == 8
     ]
     if counts:
-        interface.dropped = max(interface.dropped, sum(counts))
+        interface.dropped = max(interface.dropped, min(sum(counts), MOST_DROPS))
 
 
 def options(section: Section, data: bytes) -> Iterator[tuple[int, bytes]]:

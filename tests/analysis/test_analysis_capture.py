@@ -160,6 +160,14 @@ def test_a_fragment_with_df_is_an_error() -> None:
     assert found.level == "error"
 
 
+def test_a_reset_whose_sender_goes_on_and_on_is_one_finding() -> None:
+    first = [segment("S", 0), segment("S.", 0, 1, back=True), segment(".", 1, 1), segment("R", 1)]
+    found = report(capture(*first, segment("P.", 1, 1, payload=b"ab"), segment("P.", 3, 1, payload=b"cd")))
+    resets = {key: count for key, count in found.counts.items() if "reset" in key[0]}
+    assert resets == {("injected_reset", "", "error"): 1}
+    assert sum(f.name == "injected_reset" for f in found.findings) == 1
+
+
 def test_capture_drops_names_the_remedies() -> None:
     found = capture_drops(5, 100)
     assert (found.name, found.level, found.count, found.detail) == (

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcpharness.packet.pcap import Reader, Writer, read
+from tcpharness.packet.pcapng import LAST_NS, MOST_DROPS
 
 FRAMES = [(1_700_000_000_123_456_789, b"first frame"), (1_700_000_001_000_000_000, b"x" * 300)]
 
@@ -162,10 +163,48 @@ def test_what_is_wrong_is_one_line_with_the_byte(data: bytes, says: str) -> None
     assert says in reader.problems[0]
 
 
-def test_gzip_in_several_members() -> None:
+@pytest.mark.parametrize("padding", [b"", b"\0" * 700])
+def test_gzip_in_several_members(padding: bytes) -> None:
     data = written()
-    packed = gzip.compress(data[:100]) + gzip.compress(data[100:])
-    assert [f.data for f in read(packed)] == [d for _, d in FRAMES]
+    packed = gzip.compress(data[:100]) + gzip.compress(data[100:]) + padding
+    reader = Reader(BytesIO(packed))
+    assert [f.data for f in reader] == [d for _, d in FRAMES]
+    assert reader.problems == []
+
+
+def test_what_gzip_holds_before_the_damage_is_read() -> None:
+    packed = bytearray(gzip.compress(written()))
+    packed[-8] ^= 1  # the sum of what was inflated, which is complete by then
+    reader = Reader(BytesIO(bytes(packed)))
+    assert [f.data for f in reader] == [d for _, d in FRAMES]
+    assert reader.problems == [f"gzip is damaged at byte {len(packed) - 5}: incorrect data check"]
+
+
+@pytest.mark.parametrize(
+    ("options", "ticks", "time_ns"),
+    [
+        ((9, b"\0"), 1 << 40, LAST_NS),  # seconds
+        ((9, b"\0"), 3, 3_000_000_000),
+        ((9, b"\x80"), 3, 3_000_000_000),  # a second as a power of two
+        ((9, b"\xff"), (1 << 64) - 1, 0),  # 2 ** -127 seconds
+        ((9, b"\x7f"), (1 << 64) - 1, 0),  # 10 ** -127 seconds
+        ((14, pack("<q", -(1 << 31))), 0, -(1 << 31) * 10**9),
+        ((14, pack("<q", (1 << 32) - 1)), (1 << 64) - 1, LAST_NS),
+        ((14, pack("<q", -(1 << 63))), 5, 5000),  # no offset that a clock has
+    ],
+)
+def test_clocks_that_no_machine_has_give_a_time_all_the_same(
+    options: tuple[int, bytes], ticks: int, time_ns: int
+) -> None:
+    data = section("<") + interface("<", option("<", *options)) + enhanced("<", 0, ticks, b"x")
+    assert [f.time_ns for f in read(data)] == [time_ns]
+
+
+def test_a_capture_that_says_more_were_lost_than_there_can_be() -> None:
+    most = option("<", 4, pack("<Q", (1 << 64) - 1))
+    reader = Reader(BytesIO(section("<") + interface("<") + enhanced("<", 0, 1, b"x", most, most)))
+    assert len(list(reader)) == 1
+    assert reader.drops == MOST_DROPS
 
 
 class Dripping:

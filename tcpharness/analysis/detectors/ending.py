@@ -98,7 +98,7 @@ def injected_reset(segment: Segment, this: Side, other: Side) -> Hit | None:
             detail={"evidence": len(this.reset_evidence), "strength": strength},
         )
     finding = this.reset_finding
-    if finding is None or segment.flags & 4:
+    if finding is None or finding.name == "injected_reset" or segment.flags & 4:
         return None
     return Hit(
         f"its sender goes on {(segment.time_ns - this.rst_ns) / MS:.3f} ms later, in frame {segment.frame}",
@@ -108,6 +108,7 @@ def injected_reset(segment: Segment, this: Side, other: Side) -> Hit | None:
         len=finding.len,
         detail={"evidence": 1, "strength": "strong", "goes_on_in_frame": segment.frame},
         replaces=((finding, None),),
+        keep=this.keep_reset,
     )
 
 
