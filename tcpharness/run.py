@@ -148,7 +148,8 @@ class CaseRun:
         """Until every socket is closed and no frame waits; then the middleboxes let nothing more pass."""
         for box in boxes:
             await box.idle()
-        self.evidence.unsettled = await settle(lab, time.monotonic_ns() + SETTLE_NS)
+        scripted = {address for own in self.plan.scripted.values() for address in own}
+        self.evidence.unsettled = await settle(lab, time.monotonic_ns() + SETTLE_NS, scripted)
         for box in boxes:
             await box.idle()
             await box.stop()

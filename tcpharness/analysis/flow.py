@@ -371,6 +371,8 @@ def path(segment: Segment, this: Side) -> int:
 
 def handshake(segment: Segment, this: Side, other: Side) -> int:
     """A SYN or SYN-ACK: sent before, or in a live connection (RFC 9293 3.10.7.4, RFC 5961 4)."""
+    if segment.flags & ACK and other.isn >= 0 and seq_diff(segment.ack, other.max_end) > 0:
+        this.acceptable_ack = False  # it answers no SYN that was sent, and is reset (3.10.7.3)
     if this.isn >= 0 and segment.seq == this.isn and this.syns:
         return look(segment, this, other)
     if this.isn >= 0 or (this.started and this.frames):
@@ -630,7 +632,7 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
     if segment.flags & ACK:
         if other.isn >= 0 and not other.win_known:
             other.right_edge, other.win_known = seq_add(segment.seq, 1 + other.win_raw), True
-        if other.started:
+        if other.started and this.acceptable_ack:
             this.advance = seq_diff(segment.ack, other.una)  # the SYN itself is acknowledged
             apply_ack(segment, this, other)
         settle_options(this, other)

@@ -103,7 +103,7 @@ def look_back(segment: Segment, this: Side) -> int:
     this.again = records[0] if records else None
     if hole is not None and overtaken(segment, this, hole):
         this.order = LATE
-        return S_LATE
+        return S_LATE | (S_CONFLICT if records and conflicts(segment, records) else 0)
     acked = this.acked and seq_diff(segment.next_seq, this.una) <= 0
     this.order = NEEDLESS if acked or all_sacked(segment, this) else AGAIN
     since = last_ns if last_ns >= 0 else hole.since_ns if hole is not None else this.max_end_ns

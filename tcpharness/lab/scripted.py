@@ -258,8 +258,7 @@ class Talk:
         try:
             await self._stage.wait(until)
         except NeverHeld as error:
-            self.conversation.give_up(str(error), time.monotonic_ns())
-            self._after([])
+            self._after(self.conversation.give_up(str(error), time.monotonic_ns()))
             return
         self._waiting = None
         self._after(self.conversation.release(time.monotonic_ns()))

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -113,9 +113,10 @@ class Hosts(Protocol):
     def hosts(self) -> Mapping[str, Namespace]: ...
 
 
-async def settle(lab: Hosts, deadline_ns: int) -> list[str]:
+async def settle(lab: Hosts, deadline_ns: int, scripted: Collection[str] = ()) -> list[str]:
     """Waits until no TCP socket of any host is in a state other than LISTEN and TIME_WAIT.
 
+    Those that are half open towards an address of a script stay so, and are not waited for.
     Returns what was left at the (monotonic) deadline, as `server: 10.0.0.2.105 > ... CLOSE_WAIT`;
     empty when all was quiet.
     """
@@ -123,7 +124,12 @@ async def settle(lab: Hosts, deadline_ns: int) -> list[str]:
         tables = {name: stack.enter_context(SocketTable(ns)) for name, ns in lab.hosts.items()}
         pause_s = POLL_S
         while True:
-            left = [f"{name}: {row}" for name, table in tables.items() for row in table.rows()]
+            left = [
+                f"{name}: {row}"
+                for name, table in tables.items()
+                for row in table.rows()
+                if row.state != "SYN_RECV" or row.remote not in scripted
+            ]
             if not left or time.monotonic_ns() >= deadline_ns:
                 return left
             await asyncio.sleep(pause_s)

@@ -5,8 +5,8 @@
     icmp frag_needed mtu 1280
 
 Sequence numbers are relative to the initial ones, as they are printed: the SYN is at 0, the first
-byte at 1. `=` before a number means the one on the wire. What is left out does not matter where a
-segment is expected, and is made up where one is sent.
+byte at 1. `=` before a number means the one on the wire, `?` after a flag that it may be set or not.
+What is left out does not matter where a segment is expected, and is made up where one is sent.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from tcpharness.packet.encode import Frame
@@ -25,7 +26,7 @@ from tcpharness.packet.segment import ACK, FIN, SEQ_SPACE, SYN, Segment, flags_v
 LIKE = "`S 0:0(0) win 1000 <mss 1460>`, `P. 1:6(5) ack 1` or `R.`"
 
 LINE = re.compile(
-    r"""\s*(?P<flags>none|[FSRP.UEWe]+)
+    r"""\s*(?P<flags>none|(?:[FSRP.UEWe]\??)+)
     (?:\s+(?P<seq>=?-?\d{1,12}):=?(?P<end>-?\d{1,12})\((?P<len>\d{1,5})\))?
     (?:\s+ack\s+(?P<ack>=?-?\d{1,12}))?
     (?:\s+win\s+(?P<win>\d{1,9}))?
@@ -56,6 +57,7 @@ class Line:
 
     text: str
     flags: int = 0
+    maybe: int = 0  # flags that may be set or not: `P?.`
     seq: Number | None = None
     length: int | None = None  # payload bytes
     ack: Number | None = None
@@ -74,7 +76,7 @@ class Line:
         TCP checksum is wrong, which fits only where it is asked for.
         """
         found = {
-            "flags": self.flags == segment.flags,
+            "flags": not (self.flags ^ segment.flags) & ~self.maybe,
             "seq": self.seq is None or self.seq.absolute(isn.own) == segment.seq,
             "len": self.length in (None, segment.payload_len),
             "ack": self.ack is None or self.ack.absolute(isn.other) == segment.ack,
@@ -90,8 +92,9 @@ class Line:
 
     def overlaps(self, other: Line) -> bool:
         """True when one segment could fit both."""
+        maybe = self.maybe | other.maybe
         pairs = (
-            (self.flags, other.flags), (self.seq, other.seq), (self.length, other.length),
+            (self.flags | maybe, other.flags | maybe), (self.seq, other.seq), (self.length, other.length),
             (self.ack, other.ack), (self.win, other.win), (self.urg, other.urg),
             (self.payload, other.payload),
         )  # fmt: skip
@@ -126,7 +129,8 @@ def parse(text: str, *, sent: bool) -> Line:
     extra = tuple(word.strip() for word in WORD.findall(found["extra"] or "") if word.strip())
     line = Line(
         text=" ".join(text.split()),
-        flags=_flags(str(found["flags"])),
+        flags=_flags(str(found["flags"]).replace("?", "")),
+        maybe=_maybe(str(found["flags"]), sent=sent),
         seq=_number(found["seq"]),
         length=_length(found),
         ack=_number(found["ack"]),
@@ -144,6 +148,13 @@ def _flags(text: str) -> int:
     if text != "none" and len(set(text)) < len(text):
         raise ValueError(f"has a flag twice in {text}; expected each letter once")
     return flags_value(text)
+
+
+def _maybe(text: str, *, sent: bool) -> int:
+    letters = "".join(letter for letter, mark in pairwise(text) if mark == "?")
+    if letters and sent:
+        raise ValueError(f"leaves the flag {letters} open; expected it set or not, in what is sent")
+    return flags_value(letters) if letters else 0
 
 
 def _number(text: str | None) -> Number | None:

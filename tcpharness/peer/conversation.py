@@ -7,7 +7,8 @@ soon as that condition holds.
 Steps are taken one after the other. What comes while none is waiting for it waits for the next
 `expect`. Of `{expect: ..., times: "1..3"}` the first is waited for, and up to two more are taken
 whenever they come. Anything else that comes before the last step is another segment than expected,
-and that ends the script. What comes after the last step is nobody's business.
+and that ends the script, by a reset, so that nobody waits for the rest. What comes after the last
+step is nobody's business.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tcpharness.packet.checksum import verdict
-from tcpharness.packet.line import Line
+from tcpharness.packet.line import Line, parse
 from tcpharness.packet.notation import Isn, format_segment
 from tcpharness.packet.segment import SYN, Segment, decode
 from tcpharness.peer.mismatch import Mismatch
@@ -27,6 +28,7 @@ from tcpharness.scenario.model import Count, ScriptStep, Until
 
 SHOWN = 10  # packets, of a script that failed
 MILLISECOND_NS = 1_000_000
+RESET = parse("R.", sent=True)
 
 
 class Came(NamedTuple):
@@ -65,6 +67,7 @@ class Conversation:
     _tolerated: list[Tolerated] = field(default_factory=list)
     _since_ns: int = 0  # when the step before was done
     _done: int = 0  # of the step's times
+    _farewell: bytes = b""  # of a script that failed
     _shown: deque[tuple[int, Segment, Isn]] = field(default_factory=lambda: deque(maxlen=SHOWN))
 
     @property
@@ -91,9 +94,10 @@ class Conversation:
         self._next(now_ns)
         return self.advance(now_ns)
 
-    def give_up(self, text: str, now_ns: int) -> None:
+    def give_up(self, text: str, now_ns: int) -> list[bytes]:
         """What `waiting` names never will come true."""
-        self._fail(self._todo[-1], "its condition", text, now_ns)
+        self._fail(self._todo[-1], described(self._todo[-1]), text, now_ns)
+        return self.advance(now_ns)
 
     def advance(self, now_ns: int) -> list[bytes]:
         """Everything that can be done by now; the frames to send, in order."""
@@ -102,6 +106,9 @@ class Conversation:
             pass
         if not self._todo and self.ended_ns is None:
             self.ended_ns = now_ns
+        if self._farewell:
+            frames.append(self._farewell)
+            self._farewell = b""
         return frames
 
     def next_deadline(self) -> int | None:
@@ -242,9 +249,10 @@ class Conversation:
         return True
 
     def _unexpected(self, step: ScriptStep, came: Came, wanted: str) -> None:
-        text = bare(format_segment(came.segment, isn=self.numbers.incoming(came.segment)))
         wrong = self._differs(step.line, came) if step.line is not None else []
+        text = bare(format_segment(came.segment, isn=self.numbers.incoming(came.segment)))
         text += " [cksum bad]" if came.damaged else ""
+        self.numbers.see(came.segment)
         self._fail(step, wanted, text + (f" (differs in {', '.join(wrong)})" if wrong else ""), came.time_ns)
 
     def _fail(
@@ -253,6 +261,9 @@ class Conversation:
         self.mismatch = Mismatch(error, step.at, wanted, found, tuple(self._lines()))
         self.waiting = None
         self.ended_ns = now_ns
+        if self.numbers.peer_isn is not None:
+            # Nobody is to wait for what will not come: RST-ACK, for any state of the other side.
+            self._farewell = self.numbers.write(RESET)
 
     def _lines(self) -> list[str]:
         start_ns = self.began_ns or 0

@@ -89,7 +89,7 @@ def make_plan(case: Case, number: int) -> Plan:
     for link_ends in ends:
         for end in link_ends:
             of_host[end.host].append(end)
-    network = _Network(case, of_host)
+    network = _Network(case, of_host, scripted)
     return Plan(
         case=case,
         number=number,
@@ -234,8 +234,13 @@ class _Hop:
 class _Network:
     """The hosts and their interfaces as a graph."""
 
-    def __init__(self, case: Case, of_host: dict[str, list[Interface]]) -> None:
+    def __init__(
+        self, case: Case, of_host: dict[str, list[Interface]], scripted: dict[str, tuple[str, ...]]
+    ) -> None:
         self.case = case
+        self.scripts: dict[str, list[str]] = {}  # host -> the addresses of its scripts
+        for endpoint in case.endpoints:
+            self.scripts.setdefault(endpoint.on, []).extend(scripted.get(endpoint.name, ()))
         self.of_host = of_host
         self.on_link: dict[str, list[Interface]] = {}
         for interfaces in of_host.values():
@@ -296,6 +301,8 @@ class _Network:
         elif to in self.of_host:
             for interface in self.of_host[to]:
                 yield str(ip_network(interface.address)), self._hop_to(host, interface, hops)
+            for address in self.scripts.get(to, ()):
+                yield str(ip_network(address)), self._hop_to(host, self.of_host[to][0], hops)
         else:
             dst = str(ip_network(to))
             own = {_net(interface): _Hop(interface.name, "") for interface in self.of_host[host]}

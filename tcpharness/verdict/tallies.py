@@ -97,10 +97,11 @@ class Tallier:
             tally.resets_sent += 1
             tally.show("resets_sent", time_ns, frame)
         end = s.next_seq
-        if seq_diff(end, direction.top) > 0:
-            direction.top = end
-        elif end != s.seq:
-            self._again(s, time_ns, frame)
+        if end != s.seq:  # a reset that answers an ACK takes its number, whatever was sent (RFC 9293 3.5.2)
+            if seq_diff(end, direction.top) > 0:
+                direction.top = end
+            else:
+                self._again(s, time_ns, frame)
         self._window(s, direction, time_ns)
 
     def _direction(self, s: Segment) -> _Direction:

@@ -283,7 +283,7 @@ def test_a_pause_until_a_condition() -> None:
 - send: S
 - pause: {until: server blocked}
 """)
-    never.talk.give_up("server was done", 9)
+    assert never.talk.give_up("server was done", 9) == []
     assert never.talk.mismatch is not None
     assert never.talk.mismatch.actual == "server was done"
 
@@ -319,3 +319,12 @@ def test_what_it_waits_for_is_told(golden: Callable[[str, str], None]) -> None:
         Play("- send: S\n- {send: R, after: 1s}"),
     ]
     golden("peer_waits", "".join(play.talk.doing() + "\n" for play in waits))
+
+
+def test_a_script_that_failed_lets_the_other_side_go() -> None:
+    play = Play("""
+- send: S
+- expect: S. ack 2
+""").comes("S. 500:500(0) ack 1001")
+    assert play.sent[-1] == "R. 1:1(0) ack 1 win 65535"
+    assert Play("- expect: S", "listen: 106").comes("F 7:7(0)").sent == []

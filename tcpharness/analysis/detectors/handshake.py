@@ -85,8 +85,16 @@ def synack_retransmission(segment: Segment, this: Side, other: Side) -> Hit | No
         0.000 > S 0:0(0)
         0.001 < S. 0:0(0) ack 1
         0.002 > . 1:1(0) ack 1
+    silent: a simultaneous open, in which both sides follow their SYN by a SYN-ACK (RFC 9293 3.5)
+        0.000 > S 0:0(0)
+        0.001 < S 0:0(0)
+        0.002 > S. 0:0(0) ack 1
+        0.002 < S. 0:0(0) ack 1
+        0.003 > . 1:1(0) ack 1
     """
     if not segment.flags & ACK or this.order not in (Order.AGAIN, Order.NEEDLESS):
+        return None
+    if this.flow.simultaneous and this.syns == 1:
         return None
     ago = segment.time_ns - this.syn_last_ns
     return Hit(
