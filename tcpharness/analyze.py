@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tcpharness.analysis.capture import Options, analyze
-from tcpharness.analysis.catalog import DETECTORS
+from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.finding import CaptureReport, Finding, Level
 from tcpharness.analysis.where import parse_where
 from tcpharness.capture_file import Input, Refused, opened
@@ -45,8 +44,8 @@ class Totals:
 
 
 def analyze_files(args: argparse.Namespace) -> int:
-    """One report a file and one over all; the exit status. Raises WhereError, NoTcpdump."""
-    where = parse_where(args.where, {d.name for d in DETECTORS}) if args.where else None
+    """One report a file and one over all; the exit status. Raises WhereError, NoTcpdump, DetectorError."""
+    where = parse_where(args.where, BY_NAME) if args.where else None
     # Programs get everything unless a level is asked for.
     level: Level = args.level or ("info" if args.json or args.jsonl else "note")
     view = View(level, where, args.flows, None if args.all else findings.MOST_LISTED)
@@ -82,6 +81,8 @@ def twice_readable(path: Path, needed: bool) -> Iterator[Path]:
     if not needed or str(path) != "-":
         yield path
         return
+    import tempfile
+
     with tempfile.NamedTemporaryFile() as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +129,7 @@ def filtered(file: Input, expression: str) -> Iterator[Input]:
         yield file
         return
     import subprocess
+    import tempfile
 
     program = shutil.which("tcpdump", path=PLACES)
     if program is None:

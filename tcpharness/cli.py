@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(args: argparse.Namespace) -> int:
+    install_detectors(args.detectors)
     cases = chosen(args, load_cases(args.paths))
     if not cases:
         raise UsageError("no scenario left to run: nothing matches -k or --tag")
@@ -195,6 +196,15 @@ def list_command(args: argparse.Namespace) -> int:
     return OK
 
 
+def install_detectors(files: Sequence[Path]) -> None:
+    from tcpharness.own_detectors import DetectorError, install
+
+    try:
+        install(files)
+    except DetectorError as error:
+        raise UsageError(str(error)) from None
+
+
 # --- captures ----------------------------------------------------------------------------------
 
 
@@ -202,10 +212,12 @@ def analyze_command(args: argparse.Namespace) -> int:
     from tcpharness.analysis.where import WhereError
     from tcpharness.analyze import analyze_files
     from tcpharness.capture_file import NoTcpdump
+    from tcpharness.own_detectors import DetectorError
 
+    install_detectors(args.detectors)
     try:
         return analyze_files(args)
-    except WhereError as error:
+    except (WhereError, DetectorError) as error:
         raise UsageError(str(error)) from None
     except NoTcpdump as error:
         print(f"tcpharness: {error}", file=sys.stderr)
@@ -218,6 +230,7 @@ def analyze_command(args: argparse.Namespace) -> int:
 def explain_command(args: argparse.Namespace) -> int:
     from tcpharness.report.explain import NotKnown, explain, overview
 
+    install_detectors(args.detectors)
     if not args.name:
         print(overview())
         return OK
@@ -251,6 +264,7 @@ def doctor_command(args: argparse.Namespace) -> int:
 def serve_command(args: argparse.Namespace) -> int:
     from tcpharness.lab.door import NoPrivilege, enter
 
+    install_detectors(())
     try:
         enter()
         from tcpharness.serve import serve
@@ -307,6 +321,11 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_detectors(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--detectors", action="append", default=[], type=Path, metavar="FILE.py",
+                         help="detectors of your own, in its list DETECTORS; may be repeated")  # fmt: skip
+
+
 def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     example = "example: tcpharness run scenarios/window -k zero --out /tmp/zero"
     run = commands.add_parser("run", help="run scenarios and judge them", epilog=example)
@@ -325,6 +344,7 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     run.add_argument("--junit", type=Path, metavar="FILE", help="all results as JUnit XML")
     run.add_argument("--fail-fast", action="store_true", help="stop at the first case that does not pass")
+    add_detectors(run)
     run.set_defaults(command=run_command)
 
 
@@ -355,6 +375,7 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
     form.add_argument("--json", action="store_true", help="as one JSON object a file")
     form.add_argument("--jsonl", action="store_true", help="as JSON lines, one a finding")
     add("--fail-on", choices=LEVELS, metavar="LEVEL", help="exit with 1 when a finding has this level")
+    add_detectors(analyze)
     analyze.set_defaults(command=analyze_command)
 
 
@@ -362,6 +383,7 @@ def add_words(commands: Commands[argparse.ArgumentParser]) -> None:
     explain = commands.add_parser("explain", help="a detector, flag, header field or counter: what it means",
                                   epilog="example: tcpharness explain zero_window")  # fmt: skip
     explain.add_argument("name", nargs="?", help="what to explain; without it, everything there is")
+    add_detectors(explain)
     explain.set_defaults(command=explain_command)
     doctor = commands.add_parser("doctor", help="what this machine can run, and what mends it")
     doctor.set_defaults(command=doctor_command)

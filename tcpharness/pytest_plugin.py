@@ -54,11 +54,13 @@ class ScenarioFile(pytest.File):
     """A scenario file; its cases are the items."""
 
     def collect(self) -> Iterable[pytest.Item]:
+        from tcpharness.own_detectors import DetectorError, install
         from tcpharness.scenario.load import ScenarioErrors, load
 
         try:
+            install()
             cases = load(self.path.read_bytes(), shown(self.path))
-        except ScenarioErrors as errors:
+        except (ScenarioErrors, DetectorError) as errors:
             raise self.CollectError(str(errors)) from None
         for case in cases:
             values = case.id.removeprefix(shown(self.path)).strip("[]")

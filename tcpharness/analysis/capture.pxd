@@ -6,7 +6,7 @@ from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
 
-cdef long long END, EVERY
+cdef long long END, EACH, EVERY
 
 cdef class Watch:
     cdef public object detector, function
@@ -18,12 +18,12 @@ cdef class Analysis:
     cdef public object options, counts, not_tcp
     cdef public Tracker tracker
     cdef public list findings, flows
-    cdef public long long frames, last_ns, most_findings, start_ns
+    cdef public long long frames, last_ns, most_findings, start_ns, always
     cdef public tuple watches
     cdef public dict by_signs
     @cython.locals(segment=Segment)
     cpdef read(self, Reader reader)
-    @cython.locals(tracker=Tracker, side=Side)
+    @cython.locals(tracker=Tracker, side=Side, signs="long long")
     cpdef see(self, Segment segment)
     cpdef see_other(self, Segment segment)
     @cython.locals(waiting="tuple", watch=Watch)

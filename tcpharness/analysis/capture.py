@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tcpharness.analysis.catalog import BY_NAME, DETECTORS
+from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
 from tcpharness.analysis.flow import DAY_NS, Tracker, apply
@@ -18,7 +18,7 @@ from tcpharness.packet.segment import Segment, read_frame
 
 END_MARKER_ETHERTYPE = 0x88B5
 REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s), no names (-n)"
-END = int(Sign.END)
+END, EACH = int(Sign.END), int(Sign.SEGMENT)
 EVERY = 1 << 62
 
 
@@ -30,7 +30,7 @@ class Options:
     verify_checksums: bool = True
     most_flows: int = 300_000  # beyond it, those heard of longest ago are ended
     idle_ns: int = DAY_NS  # a flow that is silent for longer has ended
-    detectors: Sequence[Detector] = DETECTORS
+    detectors: Sequence[Detector] | None = None  # None: the whole catalogue, with detectors of your own
     most_findings: int | None = None  # kept of each detector, the first ones; all are counted
     keep_flows: bool = True  # their summaries; all are counted
 
@@ -85,8 +85,8 @@ class Analysis:
     """The detectors over segments in order; `finish` gives the report."""
 
     __slots__ = (
-        "by_signs", "counts", "findings", "flows", "frames", "last_ns", "most_findings", "not_tcp", "options",
-        "start_ns", "tracker", "watches",
+        "always", "by_signs", "counts", "findings", "flows", "frames", "last_ns", "most_findings", "not_tcp",
+        "options", "start_ns", "tracker", "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
@@ -100,7 +100,10 @@ class Analysis:
         self.frames = 0
         self.last_ns = 0
         self.start_ns = 0  # when the first flow begins
-        self.watches = tuple([Watch(detector) for detector in options.detectors])
+        detectors = BY_NAME.values() if options.detectors is None else options.detectors
+        self.watches = tuple([Watch(detector) for detector in detectors])
+        # Signs that every segment has: none, unless somebody waits for them.
+        self.always = EACH if any(watch.signs & EACH for watch in self.watches) else 0
         self.by_signs: dict[int, tuple[Watch, ...]] = {}  # which detectors wait for these signs
 
     def read(self, reader: Reader) -> None:
@@ -124,8 +127,9 @@ class Analysis:
         if tracker.ended:
             self.end(tracker.ended)
             tracker.ended = []
-        if side.signs:
-            self.detect(segment, side, side.signs)
+        signs = side.signs | self.always
+        if signs:
+            self.detect(segment, side, signs)
         apply(segment, side, side.other)
 
     def see_other(self, segment: Segment) -> None:

@@ -106,4 +106,5 @@ DETECTORS: tuple[Detector, ...] = (
 )
 # fmt: on
 
+# By name; detectors of your own are added here (own_detectors.py), once, before anything is read.
 BY_NAME: dict[str, Detector] = {detector.name: detector for detector in DETECTORS}

@@ -50,6 +50,7 @@ class Sign(IntFlag):
     LATE = 1 << 37
     AHEAD = 1 << 38
     OUTSIDE = 1 << 39
+    SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 
 class Order(IntEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import textwrap
 
-from tcpharness.analysis.catalog import BY_NAME, DETECTORS
+from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.report.glossary import TERMS, Term, all_words, find_terms, picture
 
 
@@ -32,7 +32,7 @@ def suggestion(word: str) -> str:
 
 def overview() -> str:
     """Every word that can be explained, by kind."""
-    kinds: dict[str, list[str]] = {"detector": [d.name for d in DETECTORS]}
+    kinds: dict[str, list[str]] = {"detector": list(BY_NAME)}
     for term in TERMS:
         kinds.setdefault(term.kind, []).append(term.name)
     return "\n\n".join(f"{kind}s\n{wrapped(', '.join(names))}" for kind, names in kinds.items())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tcpharness.analysis.catalog import BY_NAME
@@ -104,3 +107,11 @@ def test_an_error_names_the_column_and_what_was_expected(text: str, column: int,
 
 def test_any_detector_may_be_named_when_none_are_given() -> None:
     assert not parse_where('detector == "of_my_own"')(AGAIN, START_NS)
+
+
+def test_the_page_names_every_name() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "analyze.md").read_text()
+    assert all(f"`{name}`" in page for name in NAMES)
+    examples = re.findall(r"--where '([^']+)'", page)
+    assert len(examples) == 3
+    assert all(parse_where(text, BY_NAME) for text in examples)
