@@ -19,6 +19,13 @@ HOT = (
     "analysis/resets",
     "analysis/flow",
     "analysis/capture",
+    "analysis/detectors/ending",
+    "analysis/detectors/handshake",
+    "analysis/detectors/integrity",
+    "analysis/detectors/liveness",
+    "analysis/detectors/loss",
+    "analysis/detectors/path",
+    "analysis/detectors/window",
 )
 
 

@@ -21,8 +21,9 @@ cdef class Analysis:
     cdef public long long frames, last_ns, most_findings, start_ns, always
     cdef public tuple watches
     cdef public dict by_signs
-    @cython.locals(segment=Segment)
     cpdef read(self, Reader reader)
+    @cython.locals(at="Py_ssize_t")
+    cpdef read_on(self, Reader reader, Segment segment)
     @cython.locals(tracker=Tracker, side=Side, signs="long long")
     cpdef see(self, Segment segment)
     cpdef see_other(self, Segment segment)

@@ -15,6 +15,7 @@ from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import Segment, read_frame
+from tcpharness.packet.source import NotReadable
 
 END_MARKER_ETHERTYPE = 0x88B5
 REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s), no names (-n)"
@@ -108,11 +109,17 @@ class Analysis:
 
     def read(self, reader: Reader) -> None:
         """Every frame of a file, through one segment that is filled again and again."""
-        segment = Segment()
-        while reader.advance():
+        try:
+            self.read_on(reader, Segment())
+        except (NotReadable, OSError) as problem:
+            reader.stop(problem)
+
+    def read_on(self, reader: Reader, segment: Segment) -> None:
+        while reader.next_frame():
             segment.frame = self.frames + 1
             segment.time_ns, segment.wire_len = reader.time_ns, reader.wire_len
-            read_frame(segment, reader.data, reader.data_at, reader.data_at + reader.cap_len, reader.linktype)
+            at = reader.data_at
+            read_frame(segment, reader.data, at, at + reader.cap_len, reader.linktype)
             self.see(segment)
 
     def see(self, segment: Segment) -> None:

@@ -23,7 +23,7 @@ cdef class Tracker:
     cdef public bint verify
     @cython.locals(side=Side)
     cpdef Side see(self, Segment segment)
-    @cython.locals(flow=Flow)
+    @cython.locals(flow=Flow, place="Py_ssize_t")
     cpdef Side find(self, Segment segment)
     @cython.locals(flow=Flow, place="Py_ssize_t")
     cpdef Side open(self, Segment segment)

@@ -100,7 +100,8 @@ class Tracker:
         return side
 
     def find(self, segment: Segment) -> Side | None:
-        flow = self.buckets[bucket(segment, self.mask)]
+        place = bucket(segment, self.mask)
+        flow = self.buckets[place]
         while flow is not None:
             if segment.sport == flow.a_port and segment.dport == flow.b_port:
                 if (
@@ -872,7 +873,6 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     other.dup_acks = 0
     other.rto_count = 0
     other.tlp_sent = False
-    other.maybe_tlp = None
     if other.sacked:
         other.sacked = above_only(other.sacked, ack)
     if other.recover >= 0 and seq_diff(ack, other.recover) >= 0:

@@ -39,7 +39,6 @@ cdef class Side:
     cdef public tuple damaged, holes, sacked
     cdef public list sent
     cdef public long long loss_ns, loss_recover, recover, rto_first_ns, rto_last_ns, rto_frame
-    cdef public Sent maybe_tlp
     cdef public int rto_count
     cdef public bint tlp_sent, edge_of_syn, win_known
     cdef public long long most_win, right_edge, win_now, wl1, zero_ended_ns, zero_since_ns, zero_frame

@@ -120,7 +120,7 @@ class Side:
         "done", "held", "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started",
         "una", "una_ns",
         # its recovery: end of a fast recovery, of a timeout's slow start
-        "loss_ns", "loss_recover", "maybe_tlp", "recover", "rto_count", "rto_first_ns", "rto_frame",
+        "loss_ns", "loss_recover", "recover", "rto_count", "rto_first_ns", "rto_frame",
         "rto_last_ns", "tlp_sent",
         # the window it offers
         "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1", "zero_count",
@@ -167,7 +167,6 @@ class Side:
         self.sacked: tuple[Block, ...] = ()
         self.sent: list[Sent] = []
         self.loss_ns = self.loss_recover = self.recover = -1
-        self.maybe_tlp: Sent | None = None
         self.rto_count = self.rto_first_ns = self.rto_last_ns = self.rto_frame = 0
         self.tlp_sent = False
         self.edge_of_syn = self.win_known = False

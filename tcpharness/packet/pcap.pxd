@@ -20,6 +20,7 @@ cdef class Reader:
     cdef public long long cap_len, wire_len, time_ns, interface
 
     cpdef bint advance(self) except -1
+    cpdef bint next_frame(self) except -1
     @cython.locals(source=Source, data="bytes", at="Py_ssize_t", size="Py_ssize_t", high="long long", low="long long", seconds="long long",
                    fraction="long long", cap_len="long long", wire_len="long long")
     cpdef bint next_record(self) except -1

@@ -68,16 +68,29 @@ class Reader:
         if self.ended:
             return False
         try:
-            if not self.format:
-                self.begin()
-            if self.next_record() if self.section is None else self.next_block():
+            if self.next_frame():
                 return True
-        except NotReadable as problem:
-            self.problems.append(str(problem))
-        except OSError as error:
-            self.problems.append(f"reading stopped at byte {self.source.at}: {error.strerror or error}")
+        except (NotReadable, OSError) as problem:
+            self.stop(problem)
         self.ended = True
         return False
+
+    def next_frame(self) -> bool:
+        """Like `advance`, but raises what then has to be given to `stop`: a guard a frame costs too much."""
+        if self.section is not None:
+            return self.next_block()
+        if not self.format:
+            self.begin()
+            return self.next_frame()
+        return self.next_record()
+
+    def stop(self, problem: NotReadable | OSError) -> None:
+        """Reading ends here; `problems` says why."""
+        self.ended = True
+        if isinstance(problem, OSError):
+            self.problems.append(f"reading stopped at byte {self.source.at}: {problem.strerror or problem}")
+        else:
+            self.problems.append(str(problem))
 
     def begin(self) -> None:
         """By the first four bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.finding import Finding
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import FIN, PSH, SYN, URG, Segment, flags_text
 
@@ -72,8 +73,12 @@ def checksum_offload(segment: Segment, this: Side, other: Side) -> Hit | None:
         OFFLOADS[this.cksum], kind=this.cksum, detail={"cksum": segment.cksum, "right": this.cksum_right}
     )
     if this.cksum == "rewritten":
-        hit.replaces = tuple((finding, None) for finding in this.bad_findings)
+        hit.replaces = withdrawn(this.bad_findings)
     return hit
+
+
+def withdrawn(findings: tuple[Finding, ...]) -> tuple[tuple[Finding, Finding | None], ...]:
+    return tuple((finding, None) for finding in findings)
 
 
 def corrupted_then_retransmitted(segment: Segment, this: Side, other: Side) -> Hit | None:
