@@ -303,7 +303,8 @@ def lacking_for(case: Case) -> str | None:
     """What this machine lacks for this case, or None."""
     for program in case.requires.programs:
         if doctor.find_program(program) is None:
-            return f"{program} is not installed"
+            package = doctor.PROGRAMS[program][0] if program in doctor.PROGRAMS else program
+            return f"{program} is not installed: apt-get install {package}"
     for setting in case.requires.sysctls:
         if not Path("/proc/sys", setting.replace(".", "/")).exists():
             return f"this kernel lacks {setting}"

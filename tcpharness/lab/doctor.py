@@ -13,7 +13,12 @@ from pathlib import Path
 from tcpharness import __version__
 
 # program -> (Debian's package, needed for every run)
-PROGRAMS = {"tcpdump": ("tcpdump", True), "nft": ("nftables", False), "nc": ("netcat-openbsd", False)}
+PROGRAMS = {
+    "tcpdump": ("tcpdump", True),
+    "nft": ("nftables", False),
+    "nc": ("netcat-openbsd", False),
+    "nmap": ("nmap", False),
+}
 # What some kernels lack, and what a scenario can't do without it.
 SETTINGS = {
     "net/ipv4/tcp_rto_min_us": "retransmission timeouts set per host (a route's rto_min works without)",

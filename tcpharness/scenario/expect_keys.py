@@ -174,7 +174,10 @@ ENDPOINT_EXPECT: dict[str, Key] = {
     "throughput": Key(RATE_COUNT, 'Payload bits per second: "..50mbit", "1mbit..".'),
     "duration": Key(TIME_COUNT, "From its first connection's opening to the last one's end: \"..1s\"."),
     "exit": Key(EXIT_STATUS, "run, or process: on: the exit status (negative: the signal that ended it)."),
-    "output": Key(TEXT, "run: its output contains this."),
+    "output": Key(
+        ListOf(TEXT, "text, or a list of texts", least=1, single=True),
+        "run: its output contains this, or all of these. Any white space is as good as another.",
+    ),
     "took": Key(TOOK, "script: how many conversations took which alternative of an `any of`."),
 }
 ONLY_RUN = ("output",)

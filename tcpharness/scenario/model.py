@@ -296,7 +296,7 @@ class EndpointExpect:
     throughput: Count | None = None  # bits per second, of the payload received (or sent)
     duration: Count | None = None  # nanoseconds from the first connection's opening to the last one's end
     exit: Count | None = None  # run: exit status
-    output: str | None = None  # run: text that its output must contain
+    output: tuple[str, ...] = ()  # run: texts that its output must contain
     took: tuple[tuple[str, Count], ...] = ()  # script: how many conversations took which alternative
 
 

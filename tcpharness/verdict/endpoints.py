@@ -165,8 +165,10 @@ def judge_amounts(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterato
         if count is not None and (found is None or not count.holds(int(found))):
             value = "nothing measured" if found is None else f"{int(found)} {unit}".strip()
             yield Failure(expected.at, f"{outcome.name}: {name} {count}", value)
-    if expected.output is not None and expected.output not in outcome.output:
-        yield Failure(expected.at, f"{outcome.name} to print {expected.output!r}", last_lines(outcome))
+    said = " ".join(outcome.output.split())
+    for text in expected.output:
+        if " ".join(text.split()) not in said:
+            yield Failure(expected.at, f"{outcome.name} to print {text!r}", last_lines(outcome))
 
 
 def judge_branches(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterator[Failure]:

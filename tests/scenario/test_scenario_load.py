@@ -384,7 +384,7 @@ def test_what_a_program_is_asked() -> None:
     endpoints = "{server: {on: server, run: nc -l 80}}"
     expect = "{endpoints: {server: {exit: -9, output: hello}}}"
     (server,) = case(endpoints=endpoints, expect=expect).expect.endpoints
-    assert (server.exit, server.output) == (Count(-9, -9, "-9"), "hello")
+    assert (server.exit, server.output) == (Count(-9, -9, "-9"), ("hello",))
 
 
 def test_captures() -> None:

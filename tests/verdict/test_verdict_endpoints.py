@@ -143,6 +143,8 @@ PROGRAMS: list[Row] = [
     ("client: {exit: 0}", {"client.exit_status": None}, "nothing measured"),
     ("client: {output: HELLO}", {"client.output": "say HELLO\n"}, None),
     ("client: {output: HELLO}", {"client.output": "say\n"}, "client to print 'HELLO'"),
+    ("client: {output: [80 open, 81 closed]}", {"client.output": "80  open\n81\tclosed\n"}, None),
+    ("client: {output: [80 open, 81 closed]}", {"client.output": "80 open\n"}, "to print '81 closed'"),
     (NOTHING, {"client.error": "ENOENT", "client.error_text": "nc: no such program"}, "no such program"),
 ]
 
