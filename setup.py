@@ -1,10 +1,12 @@
 """The compiled core: the same sources, translated by Cython when the package is built.
 
-Everything else is in pyproject.toml. Without Cython or a C compiler the package installs and works as
-plain Python, slower; `tcpharness doctor` says which one it is.
+Everything else is in pyproject.toml. Without Cython or a C compiler, or with TCPHARNESS_COMPILE=no, the
+package installs and works as plain Python, slower; `tcpharness doctor` says which one it is.
 """
 
 from __future__ import annotations
+
+import os
 
 from setuptools import Extension, setup
 
@@ -30,6 +32,8 @@ HOT = (
 
 
 def compiled() -> list[Extension]:
+    if os.environ.get("TCPHARNESS_COMPILE") == "no":
+        return []
     try:
         from Cython.Build import cythonize
     except ImportError:
@@ -38,7 +42,7 @@ def compiled() -> list[Extension]:
         Extension(
             f"tcpharness.{path.replace('/', '.')}",
             [f"tcpharness/{path}.py"],
-            extra_compile_args=["-O3"],
+            extra_compile_args=["-O3", "-g0"],
             optional=True,
         )
         for path in HOT

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcpharness import __version__
+from tcpharness.packet.sums import is_compiled
 
 # program -> (Debian's package, needed for every run)
 PROGRAMS = {
@@ -45,6 +46,7 @@ def examine() -> list[Check]:
     """All checks, most important first. Changes nothing on the machine."""
     return [
         check_python(),
+        check_core(),
         check_privilege(),
         *map(check_program, PROGRAMS),
         *map(check_setting, SETTINGS),
@@ -61,6 +63,13 @@ def check_python() -> Check:
         version,
         "" if sys.version_info >= (3, 11) else "install Python 3.11",
     )
+
+
+def check_core() -> Check:
+    """Whether the analysis runs compiled or as plain Python: the findings are the same, the speed is not."""
+    remedy = "apt-get install build-essential, then pip install tcpharness again (not in editable mode)"
+    found = "compiled" if is_compiled() else "plain Python, about 20 times slower on large captures"
+    return Check("analysis core", is_compiled(), False, found, "" if is_compiled() else remedy)
 
 
 def check_privilege() -> Check:

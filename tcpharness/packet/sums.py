@@ -5,6 +5,11 @@ from __future__ import annotations
 COMPILED = not __file__.endswith(".py")
 
 
+def is_compiled() -> bool:
+    """True where the analysis runs as the compiled core, False where as plain Python."""
+    return COMPILED
+
+
 def sum16(data: bytes, at: int, end: int) -> int:
     """The sum of the big-endian 16-bit words of data[at:end], an odd last byte padded with zero.
 

@@ -1,0 +1,76 @@
+"""One source, two speeds: the compiled core and plain Python find the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tcpharness
+from tcpharness.analysis.capture import analyze
+from tcpharness.analysis.catalog import DETECTORS
+from tcpharness.packet.notation import parse_line
+from tcpharness.packet.pcap import Writer
+from tcpharness.packet.sums import is_compiled
+
+CORPUS = Path(__file__).parent / "fuzz" / "corpus"
+TELL = """
+import sys
+from pathlib import Path
+from tcpharness.analysis.capture import analyze
+from tcpharness.packet.sums import is_compiled
+assert not is_compiled()
+for name in sys.argv[1:]:
+    with open(name, "rb") as file:
+        print(analyze(file))
+"""
+
+
+def test_where_a_build_is_expected_it_is_there() -> None:
+    if os.environ.get("TCPHARNESS_COMPILED") == "expected":
+        assert is_compiled(), "this environment was to have the compiled core: see the build's output"
+    assert is_compiled() != Path(sys.modules[analyze.__module__].__file__ or "").name.endswith(".py")
+
+
+@pytest.mark.skipif(not is_compiled(), reason="this build is plain Python: nothing to compare it with")
+def test_both_builds_find_the_same(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    source = Path(tcpharness.__file__).parent
+    shutil.copytree(
+        source, plain / "tcpharness", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    )
+    files = [str(path) for path in [*sorted(CORPUS.iterdir()), *examples(tmp_path)] if path.is_file()]
+    told = subprocess.run(
+        [sys.executable, "-c", TELL, *files],
+        env={**os.environ, "PYTHONPATH": str(plain)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    for name, expected in zip(files, told.stdout.splitlines(), strict=True):
+        with open(name, "rb") as file:
+            assert repr(analyze(file)) == expected, name
+
+
+def examples(folder: Path) -> list[Path]:
+    """Every detector's own examples as captures."""
+    made = []
+    for detector in DETECTORS:
+        for number, (_, _, lines) in enumerate(detector.examples()):
+            path = folder / f"{detector.name}-{number}.pcap"
+            with path.open("wb") as file:
+                writer = Writer(file)
+                for line in lines:
+                    try:
+                        segment = parse_line(line)
+                    except ValueError:
+                        continue  # `end` and `drops` are no segments
+                    writer.write(segment.time_ns, segment.data, segment.wire_len)
+            made.append(path)
+    return made
