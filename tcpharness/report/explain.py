@@ -6,7 +6,8 @@ import difflib
 import textwrap
 
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.report.glossary import TERMS, Term, all_words, find_terms, picture
+from tcpharness.report.glossary import TERMS, all_words, find_terms, picture
+from tcpharness.report.term import Term
 
 
 class NotKnown(Exception):
@@ -47,7 +48,7 @@ def term_page(term: Term) -> str:
     if term.watch:
         parts.append(wrapped(term.watch))
     drawing = picture(term)
-    return "\n".join([*parts, drawing] if drawing else parts)
+    return "\n".join([*parts, "", drawing] if drawing else parts)
 
 
 def detector_page(name: str) -> str:

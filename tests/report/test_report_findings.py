@@ -9,10 +9,8 @@ from dataclasses import asdict, replace
 import pytest
 from report_results import report
 
-from tcpharness.analysis.catalog import DETECTORS
 from tcpharness.analysis.finding import CaptureReport, Level
 from tcpharness.analysis.where import parse_where
-from tcpharness.report.explain import NotKnown, explain, overview
 from tcpharness.report.findings import (
     Shown,
     View,
@@ -22,7 +20,6 @@ from tcpharness.report.findings import (
     summary,
     summary_of_all,
 )
-from tcpharness.report.glossary import TERMS
 from tcpharness.report.tally import merged
 
 Golden = Callable[[str, str], None]
@@ -126,37 +123,3 @@ def test_for_programs_only_what_is_wanted() -> None:
     view = View("info", parse_where('level != "info"'))
     assert len(json.loads(as_json("a.pcap", Shown(report(), view)))["findings"]) == 2
     assert len(list(as_json_lines("a.pcap", Shown(report(), View("error"))))) == 1
-
-
-@pytest.mark.parametrize("name", [d.name for d in DETECTORS])
-def test_every_detector_has_a_page(name: str) -> None:
-    page = explain(name)
-    assert page.startswith(f"{name} (detector; level ")
-    assert len(page.splitlines()) > 3
-
-
-@pytest.mark.parametrize("term", TERMS, ids=lambda t: f"{t.kind}-{t.name}")
-def test_every_term_has_a_page(term: object) -> None:
-    name, kind = getattr(term, "name", ""), getattr(term, "kind", "")
-    assert f"{name} ({kind}; " in explain(name)
-
-
-def test_pages(golden: Golden) -> None:
-    golden("report_explain", "\n\n".join(explain(word) for word in ("retransmission", "SYN", "win")) + "\n")
-
-
-def test_a_child_says_whose() -> None:
-    assert "counts as retransmission too" in explain("syn_retransmission")
-
-
-def test_what_is_not_known_suggests() -> None:
-    with pytest.raises(NotKnown, match="did you mean retransmission"):
-        explain("retransmision")
-    with pytest.raises(NotKnown, match="'qqqq' is not known; `tcpharness explain` lists everything"):
-        explain("qqqq")
-
-
-def test_the_overview_names_everything() -> None:
-    text = " ".join(overview().split())
-    assert all(d.name in text for d in DETECTORS)
-    assert all(t.name in text for t in TERMS)
