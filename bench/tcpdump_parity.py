@@ -34,7 +34,7 @@ FIELDS = {
     "id": r"\bid (\d+), offset",
     "offset": r"\boffset (\d+), flags",
     "ip flags": r", flags \[([^\]]*)\], proto",
-    "proto": r"\bproto (\w+ \(\d+\)), length",
+    "proto": r"\bproto ([^(]+ (?:\(old\) )?\(\d+\)), length",
     "ip length": r", proto [^,]*, length (\d+(?: \[[^\]]*\])?)",
     "ip options": r"\boptions \((.*)\)(?:, bad|\)\n)",
     "ip cksum": r"\bbad cksum (\w+ \(->\w+\))!",
@@ -42,7 +42,7 @@ FIELDS = {
     "class": r"\(class (\w+),",
     "flowlabel": r"\bflowlabel (\w+),",
     "hlim": r"\bhlim (\d+),",
-    "next-header": r"\bnext-header (\w+ \(\d+\))",
+    "next-header": r"\bnext-header ([^(]+ (?:\(old\) )?\(\d+\))",
     "payload length": r"\bpayload length: (\d+)",
     "from and to": r"(\S+\.\d+ > \S+\.\d+|\S+ > \S+: (?=[A-Zf]).*? \d+ > \d+): (?:Flags| tcp)",
     "flags": r": Flags \[([^\]]*)\]",
@@ -52,7 +52,7 @@ FIELDS = {
     "win": r", win (\d+)",
     "urg": r", urg (\d+)",
     "options": r", win \d+(?:, urg \d+)?, options \[(.*?)(?:\](?=, length|$)|$)",
-    "length": r", length (\d+)(?![^\n]*Flags)",
+    "length": r": Flags.*, length (\d+)(?![^\n]*Flags)",
     "bad header": r"(\[bad hdr length[^\]]*\])",
 }
 PATTERNS = {name: re.compile(pattern) for name, pattern in FIELDS.items()}
@@ -64,6 +64,7 @@ class Comparison:
 
     files: int = 0
     packets: int = 0
+    others: int = 0  # packets of which only the IP header is compared
     same: Counter[str] = field(default_factory=Counter)
     different: Counter[str] = field(default_factory=Counter)
     only: Counter[str] = field(default_factory=Counter)  # TCP for one of the two only, and why
@@ -157,14 +158,20 @@ def compare(place: str, segment: Segment, ours: str, theirs: str, found: Compari
             why = "TCP for us alone" if segment.is_tcp else f"TCP for tcpdump alone: here {segment.kind}"
             found.only[why] += 1
             found.example(why, f"{place}\n    {ours}\n    {theirs[:300].rstrip()}")
+        else:
+            compare_ip(place, ours, theirs, found)
         return
     found.packets += 1
     mine, other = fields(ours), fields(innermost(theirs, tcp.start()))
-    # Where tcpdump gives up on an option it prints nothing more; we print the rest.
-    given_up = theirs_ends(other)
     if segment.flags & AE and not found.knows_ae:
         mine["flags"] = mine["flags"].replace("e", "") or "none"
         found.explained["the flag AE, which tcpdump prints from version 5 on"] += 1
+    tell(place, mine, other, found)
+
+
+def tell(place: str, mine: dict[str, str], other: dict[str, str], found: Comparison) -> None:
+    # Where tcpdump gives up on an option it prints nothing more; we print the rest.
+    given_up = theirs_ends(other)
     for name in FIELDS:
         if (name not in mine and name not in other) or (name == "length" and given_up):
             continue
@@ -173,6 +180,23 @@ def compare(place: str, segment: Segment, ours: str, theirs: str, found: Compari
             continue
         found.different[name] += 1
         found.example(name, f"{place}: we {mine.get(name)!r}, tcpdump {other.get(name)!r}")
+
+
+def compare_ip(place: str, ours: str, theirs: str, found: Comparison) -> None:
+    """The IP header of a packet that is no TCP, or of a later fragment: the outermost one of a tunnel."""
+    head = re.compile(r"IP6? (?:truncated-ip6? - \d+ bytes missing! ?)?\(")
+    mine, other = head.search(ours), head.search(theirs)
+    if not mine or not other:
+        return  # not IP, or IP that one of the two can't read: no field to compare
+    found.others += 1
+    tell(place, fields(header_of(ours[mine.start() :])), fields(header_of(theirs[other.start() :])), found)
+
+
+def header_of(text: str) -> str:
+    """The IP header's line; IPv6 has what follows on the same one."""
+    if text.startswith("IP "):
+        return text.split("\n")[0] + "\n"
+    return text[: text.find(")", text.find("payload length"))]
 
 
 def theirs_ends(other: dict[str, str]) -> bool:
@@ -197,9 +221,8 @@ def fields(text: str) -> dict[str, str]:
 
 
 def show(found: Comparison, most: int) -> None:
-    print(
-        f"{found.files} captures, {found.packets} TCP packets; tcpdump reads nothing of {len(found.unread)}"
-    )
+    counts = f"{found.packets} TCP packets, {found.others} other IP packets"
+    print(f"{found.files} captures, {counts}; tcpdump reads nothing of {len(found.unread)}")
     for name in FIELDS:
         if found.same[name] or found.different[name]:
             print(f"  {name:<16}{found.same[name]:>8} same{found.different[name]:>7} different")

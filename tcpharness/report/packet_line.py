@@ -31,9 +31,12 @@ class Relative(NamedTuple):
 
 MOST_CONVERSATIONS = 100_000  # whose first numbers are kept; beyond it the oldest is printed in full again
 ECN = ("", ",ECT(1)", ",ECT(0)", ",CE")
-PROTOCOLS = {1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPv6", 47: "GRE", 50: "ESP", 51: "AH",
-             58: "ICMPv6", 89: "OSPF", 103: "PIM", 112: "VRRP", 132: "SCTP"}  # fmt: skip
-IPV6_NAMES = {0: "Options", 43: "Routing", 44: "Fragment"}
+PROTOCOLS = {
+    0: "Options", 1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 8: "EGP", 9: "IGRP", 17: "UDP", 33: "DCCP",
+    41: "IPv6", 43: "Routing", 44: "Fragment", 46: "RSVP", 47: "GRE", 50: "ESP", 51: "AH", 55: "Mobile IP",
+    58: "ICMPv6", 62: "Mobile IP (old)", 88: "EIGRP", 89: "OSPF", 103: "PIM", 108: "Compressed IP",
+    112: "VRRP", 113: "PGM", 132: "SCTP", 135: "Mobility", 143: "Ethernet",
+}  # fmt: skip
 
 
 class PacketLines:
@@ -56,7 +59,9 @@ class PacketLines:
 
     def inside(self, segment: Segment) -> str:
         if not segment.is_tcp:
-            return f"{segment.src} > {segment.dst}: {segment.kind}"
+            later = segment.version == 4 and segment.frag_offset
+            what = f"ip-proto-{segment.proto}" if later else segment.kind
+            return f"{segment.src} > {segment.dst}: {what}"
         src, dst = (segment.src, segment.sport), (segment.dst, segment.dport)
         text = tcp_text(segment, self.relative_to(segment, src, dst))
         extensions = extensions_text(segment) if segment.version == 6 else ""
@@ -107,7 +112,7 @@ def ipv6_text(segment: Segment) -> str:
     at = segment.ip_at
     label = int.from_bytes(segment.data[at + 1 : at + 4], "big") & 0xFFFFF
     following = segment.data[at + 6]
-    name = IPV6_NAMES.get(following) or PROTOCOLS.get(following, "unknown")
+    name = PROTOCOLS.get(following, "unknown")
     words = [f"class 0x{segment.tos:02x}"] if segment.tos else []
     words += [f"flowlabel 0x{label:05x}"] if label else []
     words += [f"hlim {segment.ttl}", f"next-header {name} ({following}) payload length: {segment.ip_len}"]
