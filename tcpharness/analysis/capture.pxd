@@ -20,12 +20,14 @@ cdef class Analysis:
     cdef public list findings, flows
     cdef public long long frames, last_ns, most_findings, start_ns, always
     cdef public tuple watches
-    cdef public dict by_signs
+    cdef public dict by_signs, by_name
+    cdef public object fragments
     cpdef read(self, Reader reader)
     @cython.locals(at="Py_ssize_t")
     cpdef read_on(self, Reader reader, Segment segment)
-    @cython.locals(tracker=Tracker, side=Side, signs="long long")
     cpdef see(self, Segment segment)
+    @cython.locals(tracker=Tracker, side=Side, signs="long long")
+    cpdef see_tcp(self, Segment segment)
     cpdef see_other(self, Segment segment)
     @cython.locals(waiting="tuple", watch=Watch)
     cpdef detect(self, Segment segment, Side side, long long signs)

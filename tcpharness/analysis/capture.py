@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.detector import Detector, Hit
+from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
 from tcpharness.analysis.flow import DAY_NS, Tracker, apply
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
+from tcpharness.packet import checksum
+from tcpharness.packet.fragments import Datagram, Fragments
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import Segment, read_frame
 from tcpharness.packet.source import NotReadable
@@ -82,12 +85,31 @@ class Watch:
         self.more = 0  # that were counted without being looked at
 
 
+class Telling(NamedTuple):
+    """What is found about a frame that belongs to no flow."""
+
+    name: str
+    text: str
+    kind: str = ""
+    level: Level | None = None  # None: the catalogue's
+
+
+def of_fragments(datagram: Datagram) -> Telling:
+    """About fragments that will never be a segment."""
+    if datagram.conflict:
+        return Telling("fragment", f"{datagram.conflict}; all of them are dropped", "conflict", "warning")
+    first = datagram.first
+    forbidden = first is not None and first.df and first.version == 4
+    text = f"the first of its fragments; {datagram.seen} bytes in all were captured, the rest was not"
+    return Telling("fragment", text + FORBIDDEN * forbidden, "incomplete", "error" if forbidden else None)
+
+
 class Analysis:
     """The detectors over segments in order; `finish` gives the report."""
 
     __slots__ = (
-        "always", "by_signs", "counts", "findings", "flows", "frames", "last_ns", "most_findings", "not_tcp",
-        "options", "start_ns", "tracker", "watches",
+        "always", "by_name", "by_signs", "counts", "findings", "flows", "fragments", "frames", "last_ns",
+        "most_findings", "not_tcp", "options", "start_ns", "tracker", "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
@@ -106,6 +128,8 @@ class Analysis:
         # Signs that every segment has: none, unless somebody waits for them.
         self.always = EACH if any(watch.signs & EACH for watch in self.watches) else 0
         self.by_signs: dict[int, tuple[Watch, ...]] = {}  # which detectors wait for these signs
+        self.by_name = {watch.name: watch for watch in self.watches}
+        self.fragments = Fragments()
 
     def read(self, reader: Reader) -> None:
         """Every frame of a file, through one segment that is filled again and again."""
@@ -126,9 +150,12 @@ class Analysis:
         self.frames += 1
         if segment.time_ns > self.last_ns:
             self.last_ns = segment.time_ns
-        if not segment.is_tcp:
+        if not segment.is_tcp or segment.mf:
             self.see_other(segment)
-            return
+        else:
+            self.see_tcp(segment)
+
+    def see_tcp(self, segment: Segment) -> None:
         tracker = self.tracker
         side = tracker.see(segment)
         if tracker.ended:
@@ -142,12 +169,48 @@ class Analysis:
     def see_other(self, segment: Segment) -> None:
         if segment.ethertype in self.options.ignore_ethertypes:
             return
-        self.not_tcp[segment.kind] += 1
-        if segment.malformed and segment.proto == 6:
-            level = BY_NAME["malformed"].level
-            broken = Finding("malformed", level, segment.time_ns, segment.frame, None, segment.malformed)
-            self.findings.append(broken)
-            self.counts["malformed", "", level] += 1
+        if not segment.is_tcp:
+            self.not_tcp[segment.kind] += 1
+        if segment.proto != 6:
+            return
+        if segment.malformed:
+            self.tell(Telling("malformed", segment.malformed), segment)
+        elif segment.mf or segment.frag_offset:
+            self.see_fragment(segment)
+
+    def see_fragment(self, segment: Segment) -> None:
+        """Once the last fragment is there, the segment is looked at like any other."""
+        if self.options.verify_checksums and checksum.ip_verdict(segment).word == "incorrect":
+            right = checksum.ip_checksum(segment.ip_header)
+            text = f"header checksum 0x{segment.ip_cksum:04x}, should be 0x{right:04x}"
+            self.tell(Telling("bad_ip_checksum", text), segment)
+            return
+        found = self.fragments.take(segment)
+        self.tell_fragments()
+        if found is None:
+            return
+        if found.is_tcp:
+            self.see_tcp(found)
+        elif found.malformed:
+            self.tell(Telling("malformed", found.malformed), found)
+
+    def tell_fragments(self) -> None:
+        """Of those that will never be a segment."""
+        for datagram in self.fragments.given_up:
+            self.tell(of_fragments(datagram), datagram, datagram.first)
+        self.fragments.given_up.clear()
+
+    def tell(self, what: Telling, at: Segment | Datagram, of: Segment | None = None) -> None:
+        """A finding about a frame that belongs to no flow; `of`: whose segment it would have been."""
+        watch = self.by_name.get(what.name)
+        if watch is None:
+            return
+        level = what.level or watch.level
+        self.counts[what.name, what.kind, level] += 1
+        if watch.kept < self.most_findings:
+            watch.kept += 1
+            key = FlowKey(of.src, of.sport, of.dst, of.dport) if of is not None and of.is_tcp else None
+            self.findings.append(Finding(what.name, level, at.time_ns, at.frame, key, what.text, what.kind))
 
     def detect(self, segment: Segment, side: Side, signs: int) -> None:
         waiting = self.by_signs.get(signs)
@@ -198,6 +261,8 @@ class Analysis:
             flow.part()
 
     def finish(self) -> CaptureReport:
+        self.fragments.end()
+        self.tell_fragments()
         self.end(self.tracker.flows())
         # By frame; what one frame gives stays in the catalogue's order.
         self.findings.sort(key=lambda finding: (finding.frame, finding.time_ns))

@@ -100,7 +100,8 @@ DETECTORS: tuple[Detector, ...] = (
              counters=("TcpExtTCPKeepAlive",)),
     Detector(liveness.keep_alive_ack, Sign.PROBE, "note", "RFC 9293 3.8.4", family="keep_alive"),
     # path
-    Detector(path.fragment, Sign.FRAGMENT, "note", "RFC 791 3.2", family="path"),
+    Detector(path.fragment, Sign.FRAGMENT, "note", "RFC 791 3.2", family="path",
+             kinds=("incomplete", "conflict")),
     Detector(path.ttl_change, Sign.TTL, "note", "RFC 791 3.2", family="path"),
     Detector(path.ecn_ce, Sign.ECN, "info", "RFC 3168", family="path", kinds=("ce", "echo", "cwr")),
 )

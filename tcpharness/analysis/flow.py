@@ -92,7 +92,10 @@ class Tracker:
             self.remove(side.flow)
             side = self.open(segment)
             side.flow.reused = reused
-        elif segment.time_ns - side.flow.last_ns > self.idle_ns:
+        elif (
+            segment.time_ns - side.flow.last_ns > self.idle_ns
+            or side.flow.last_ns - segment.time_ns > self.idle_ns
+        ):
             # Whatever these ports talked about so long ago, it was another connection (or another capture).
             self.remove(side.flow)
             side = self.open(segment)
@@ -262,7 +265,7 @@ def observe(segment: Segment, this: Side, other: Side, verify: bool) -> None:
         signs |= MALFORMED
         if segment.offset < 5 or segment.offset * 4 > segment.tcp_len:
             this.usable = False
-    if segment.mf or segment.frag_offset:
+    if segment.pieces or segment.mf:
         signs |= FRAGMENT
         if segment.mf:
             this.usable = False

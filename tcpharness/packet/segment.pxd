@@ -8,7 +8,7 @@ cdef class Segment:
     cdef public long long time_ns, wire_len, cap_len, frame
     cdef public bytes data
     cdef public Py_ssize_t at, mac_at, ip_at, src_at, tcp_at, payload_at, end, sack_at
-    cdef public int ethertype, version, ip_header_len, ttl, tos, frag_offset, proto, ip_cksum
+    cdef public int ethertype, version, ip_header_len, ttl, tos, frag_offset, pieces, proto, ip_cksum
     cdef public long long id, ip_len, tcp_len, payload_len
     cdef public long long src_high, src_low, dst_high, dst_low
     cdef public bint df, mf, is_tcp, whole, sack_ok

@@ -89,7 +89,7 @@ class Segment:
         "time_ns", "frame", "wire_len", "cap_len", "data", "at", "ethertype", "vlans", "mac_at", "kind",
         # IP: `ip_len` is IPv4's total length or IPv6's payload length; `frag_offset` in bytes
         "version", "ip_at", "ip_header_len", "src_at", "src_high", "src_low", "dst_high", "dst_low", "ttl",
-        "tos", "id", "df", "mf", "frag_offset", "proto", "ip_len", "ip_cksum", "tunnel",
+        "tos", "id", "df", "mf", "frag_offset", "pieces", "proto", "ip_len", "ip_cksum", "tunnel",
         # TCP: `offset` in 32-bit words; `end` is where the captured part ends in `data`; `tcp_len` is header
         # and payload, `payload_len` payload, both by the IP length, also when the capture holds less
         "is_tcp", "tcp_at", "payload_at", "end", "tcp_len", "payload_len", "next_seq", "whole",
@@ -117,6 +117,7 @@ class Segment:
         self.ttl = self.tos = self.id = self.frag_offset = self.proto = self.ip_len = self.ip_cksum = 0
         self.df = self.mf = self.is_tcp = self.whole = False
         self.tunnel = ""  # what it was wrapped in: "vxlan", "gre", "ipip"
+        self.pieces = 0  # IP fragments that it came in, when it was put together of them (fragments.py)
         self.tcp_at = self.payload_at = self.end = self.tcp_len = self.payload_len = 0
         self.malformed: str | None = None
         self.sport = self.dport = self.seq = self.ack = self.flags = self.win = self.cksum = self.urg = 0
@@ -408,12 +409,14 @@ def read_any(segment: Segment, data: bytes, linktype: int) -> None:
         segment.kind = header.kind
     elif segment.end - segment.tcp_at < TCP_HEADER_LEN:
         segment.kind = "short tcp"
-        if segment.tcp_len < TCP_HEADER_LEN:
+        if segment.tcp_len < TCP_HEADER_LEN and not segment.mf:
             segment.malformed = f"TCP in {segment.tcp_len} bytes; its header alone takes 20"
     else:
         broken = segment.malformed
         read_tcp(segment)
-        segment.malformed = broken or segment.malformed
+        # The rest of a first fragment's header and options may be in the next one.
+        split = segment.mf and segment.offset >= 5
+        segment.malformed = broken or (None if split else segment.malformed)
 
 
 def take_ip(segment: Segment, header: IpHeader) -> None:

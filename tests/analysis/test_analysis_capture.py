@@ -129,6 +129,15 @@ def test_a_day_of_silence_ends_a_flow() -> None:
     assert not [f for f in report(capture(*frames, step_ns=day + 1)).findings if f.name == "overlap_conflict"]
 
 
+def test_a_clock_that_was_set_back_by_more_than_a_day_begins_another_capture() -> None:
+    file = BytesIO()
+    writer = Writer(file)
+    for days, data in ((2, segment("P.", 1, 1, b"one")), (0, segment("P.", 1, 1, b"two"))):
+        writer.write(days * 86_400_000_000_000, data)
+    found = report(file.getvalue())
+    assert (len(found.flows), {f.name for f in found.findings}) == (2, {"mid_stream"})
+
+
 def test_flows_are_bounded_and_the_oldest_go_first() -> None:
     frames = [segment("S", port=port) for port in range(1000, 1100)]
     found = report(capture(*frames), most_flows=8)
@@ -153,11 +162,55 @@ def sum_of(data: bytes) -> int:
     return ip_checksum(data[14:34])
 
 
-def test_a_fragment_with_df_is_an_error() -> None:
-    (found,) = [
-        f for f in report(capture(segment("P.", 1, 1, b"x" * 100, mf=True))).findings if f.name == "fragment"
+def fragments(data: bytes, *borders: int, df: bool = False) -> list[bytes]:
+    """An Ethernet frame of TCP over IPv4 in pieces."""
+    body, found = data[34:], []
+    for at, end in zip((0, *borders), (*borders, len(body)), strict=True):
+        bits = df << 14 | (end < len(body)) << 13 | at // 8
+        head = data[:16] + pack("!HHH", 20 + len(body[at:end]), 7, bits) + data[22:34]
+        piece = head + body[at:end]
+        found.append(piece[:24] + pack("!H", sum_of(piece)) + piece[26:])
+    return found
+
+
+@pytest.mark.parametrize(("df", "level"), [(False, "note"), (True, "error")])
+def test_a_segment_in_fragments_is_judged_when_it_is_complete(df: bool, level: str) -> None:
+    sent = segment("P.", 1, 1, b"x" * 100)
+    found = report(capture(*fragments(sent, 48, 96, df=df), segment(".", 1, 101, back=True), sent))
+    assert [(f.name, f.kind, f.level, f.frame) for f in found.findings if f.level != "info"] == [
+        ("fragment", "", level, 3),
+        ("spurious_retransmission", "unknown", "warning", 5),
     ]
-    assert found.level == "error"
+    assert found.not_tcp == {"fragment": 2}
+    assert [flow.frames for flow in found.flows] == [(2, 1)]
+    text = next(f.text for f in found.findings if f.name == "fragment")
+    assert text == "came in 3 IP fragments" + ", although DF forbids it" * df
+
+
+def test_a_fragment_with_df_is_an_error() -> None:
+    found = report(capture(segment("P.", 1, 1, b"x" * 100, mf=True)))
+    (fragment,) = [f for f in found.findings if f.name == "fragment"]
+    assert (fragment.level, fragment.kind, str(fragment.flow)) == (
+        "error",
+        "incomplete",
+        "10.0.0.1.40000 > 10.0.0.2.105",
+    )
+
+
+def test_fragments_that_overlap_are_a_warning() -> None:
+    first, _, last = fragments(segment("P.", 1, 1, b"x" * 100), 48, 96)
+    _, overlapping = fragments(segment("P.", 1, 1, b"x" * 100), 40)
+    found = report(capture(first, overlapping, last))
+    assert [(f.kind, f.level, f.frame) for f in found.findings] == [("conflict", "warning", 2)]
+    assert (
+        found.findings[0].text == "bytes 40 to 120 overlap another fragment in part; all of them are dropped"
+    )
+
+
+def test_a_fragment_with_a_damaged_header_is_not_taken() -> None:
+    first, last = fragments(segment("P.", 1, 1, b"x" * 100), 48)
+    found = report(capture(first, last[:22] + b"\x3f" + last[23:]))
+    assert [(f.name, f.frame) for f in found.findings] == [("fragment", 1), ("bad_ip_checksum", 2)]
 
 
 def test_a_reset_whose_sender_goes_on_and_on_is_one_finding() -> None:

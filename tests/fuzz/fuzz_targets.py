@@ -27,10 +27,10 @@ COMPRESSED = (b"\x1f\x8b", b"\x28\xb5")
 PLACES = ("at", "mac_at", "ip_at", "src_at", "tcp_at", "payload_at", "end", "sack_at")
 FIELDS = (
     "time_ns", "frame", "wire_len", "cap_len", "ethertype", "vlans", "kind", "version", "ip_header_len",
-    "ttl", "tos", "id", "df", "mf", "frag_offset", "proto", "ip_len", "ip_cksum", "tunnel", "is_tcp",
-    "tcp_len", "payload_len", "next_seq", "whole", "malformed", "sport", "dport", "seq", "ack", "flags", "win",
-    "cksum", "urg", "offset", "reserved", "mss", "wscale", "sack_ok", "sack_count", "tsval", "tsecr",
-    "src", "dst", "src_mac", "dst_mac", "payload", "tcp_bytes", "ip_header", "options", "sacks",
+    "ttl", "tos", "id", "df", "mf", "frag_offset", "pieces", "proto", "ip_len", "ip_cksum", "tunnel",
+    "is_tcp", "tcp_len", "payload_len", "next_seq", "whole", "malformed", "sport", "dport", "seq", "ack",
+    "flags", "win", "cksum", "urg", "offset", "reserved", "mss", "wscale", "sack_ok", "sack_count", "tsval",
+    "tsecr", "src", "dst", "src_mac", "dst_mac", "payload", "tcp_bytes", "ip_header", "options", "sacks",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -47,7 +48,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--compare", action="store_true", help="compiled against interpreted, the same inputs"
     )
     parser.add_argument("--atheris", metavar="TARGET", help="let atheris choose the inputs")
-    parser.add_argument("--digests", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--digests", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -107,10 +108,10 @@ def one_job(args: argparse.Namespace) -> int:
         if why:
             broken += 1
             print(f"{name}: {why}\n  {kept(args.out, name, data)}", flush=True)
+        if args.digests and (done % args.digests == 0 or done == args.executions):
+            print("digest", done, digest.hexdigest(), flush=True)
         if done % BATCH and done != args.executions:
             continue
-        if args.digests:
-            print("digest", done, digest.hexdigest(), flush=True)
         now = time.monotonic()
         if now - said > 10:
             said = now
@@ -192,21 +193,27 @@ def several_jobs(args: argparse.Namespace) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     """Both builds over the same inputs; their digests are the same after every batch."""
-    options = [f"--executions={args.executions or 100_000}", f"--seed={args.seed}", "--target=analysing"]
-    both = [start(*options, "--digests", f"--out={args.out}", *more) for more in ([], ["--interpreted"])]
+    count = args.executions or 100_000
+    batch = first_difference(args, count, BATCH)
+    if not batch:
+        print(f"{count} inputs: both builds say the same")
+        return 0
+    done = first_difference(args, batch, 1)
+    _, data = next(islice(inputs(args.seed, "analysing"), done - 1, None))
+    print(f"the builds differ about {kept(args.out, 'compare', data)}")
+    return 1
+
+
+def first_difference(args: argparse.Namespace, count: int, batch: int) -> int:
+    """How many executions until the digests, made after every batch, differ; 0 when they don't."""
+    options = [f"--executions={count}", f"--seed={args.seed}", "--target=analysing", f"--out={args.out}"]
+    both = [start(*options, f"--digests={batch}", *more) for more in ([], ["--interpreted"])]
     found = []
     for process in both:
         said, _ = process.communicate()
-        found.append([line for line in said.splitlines() if line.startswith("digest")])
-        if process.returncode:
-            print(said)
-            return 1
-    for mine, other in zip(*found, strict=True):
-        if mine != other:
-            print(f"the builds differ before execution {mine.split()[1]} of seed {args.seed}")
-            return 1
-    print(f"{args.executions or 100_000} inputs: both builds say the same")
-    return 0
+        found.append([line.split() for line in said.splitlines() if line.startswith("digest")])
+    differences = (int(mine[1]) for mine, other in zip(*found, strict=True) if mine != other)
+    return next(differences, 0)
 
 
 def by_coverage(args: argparse.Namespace) -> int:

@@ -6,22 +6,28 @@ from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import CWR, ECE, SYN, Segment
 
+FORBIDDEN = ", although DF forbids it"
+
 
 def fragment(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """A TCP segment in IP fragments; with DF set, a contradiction.
+    """A TCP segment that came in IP fragments; incomplete ones, and fragments that contradict each other.
+
+    With DF set, a contradiction as well. A complete one is judged as any other segment, at its last frame.
 
     why it matters: One lost fragment costs the whole segment; firewalls and NATs drop fragments.
     what to do: Path MTU discovery should make this unnecessary: look for a tunnel with a smaller MTU.
-    limits: Only the first fragment has ports; the others are counted as not TCP.
-    fires: a first fragment
+    limits: Only the first fragment has ports; the others are counted as not TCP. Overlapping fragments are
+    dropped, as Linux does (RFC 5722); a receiver that takes them may see other bytes.
+    fires: a first fragment, and never the rest
         0.000 > P. 1:1001(1000) ack 1 [mf, df off]
     silent: whole
         0.000 > P. 1:1001(1000) ack 1
     """
-    impossible = segment.df and segment.version == 4
+    forbidden = segment.df and segment.version == 4
     return Hit(
-        f"fragment at {segment.frag_offset}" + (", although DF forbids it" if impossible else ""),
-        level="error" if impossible else None,
+        f"came in {segment.pieces} IP fragments" + (FORBIDDEN if forbidden else ""),
+        level="error" if forbidden else None,
+        detail={"fragments": segment.pieces},
     )
 
 
