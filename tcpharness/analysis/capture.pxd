@@ -6,7 +6,7 @@ from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
 
-cdef long long END, EACH, EVERY
+cdef long long END, EACH, EVERY, CROWD, CROWD_WATCHES
 
 cdef class Watch:
     cdef public object detector, function
@@ -15,11 +15,11 @@ cdef class Watch:
     cdef public bint sure
 
 cdef class Analysis:
-    cdef public object options, counts, not_tcp
+    cdef public object options, counts, crowd, not_tcp
     cdef public Tracker tracker
     cdef public list findings, flows
     cdef public long long frames, last_ns, most_findings, start_ns, always
-    cdef public tuple watches
+    cdef public tuple crowd_rules, watches
     cdef public dict by_signs, by_name
     cdef public object fragments
     cpdef read(self, Reader reader)
@@ -32,5 +32,5 @@ cdef class Analysis:
     @cython.locals(waiting="tuple", watch=Watch)
     cpdef detect(self, Segment segment, Side side, long long signs)
     @cython.locals(full="bint")
-    cpdef take(self, Watch watch, hit, Segment segment, Side side)
+    cpdef take(self, Watch watch, hit, Segment segment, key)
     cpdef replace(self, old, new)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from tcpharness.analysis.catalog import BY_NAME
+from tcpharness.analysis.crowd import WATCHED, Crowd
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
@@ -22,7 +23,7 @@ from tcpharness.packet.source import NotReadable
 
 END_MARKER_ETHERTYPE = 0x88B5
 REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s), no names (-n)"
-END, EACH = int(Sign.END), int(Sign.SEGMENT)
+END, EACH, CROWD, CROWD_WATCHES = int(Sign.END), int(Sign.SEGMENT), int(Sign.CROWD), int(WATCHED)
 EVERY = 1 << 62
 
 
@@ -108,8 +109,8 @@ class Analysis:
     """The detectors over segments in order; `finish` gives the report."""
 
     __slots__ = (
-        "always", "by_name", "by_signs", "counts", "findings", "flows", "fragments", "frames", "last_ns",
-        "most_findings", "not_tcp", "options", "start_ns", "tracker", "watches",
+        "always", "by_name", "by_signs", "counts", "crowd", "crowd_rules", "findings", "flows", "fragments",
+        "frames", "last_ns", "most_findings", "not_tcp", "options", "start_ns", "tracker", "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
@@ -127,6 +128,8 @@ class Analysis:
         self.watches = tuple([Watch(detector) for detector in detectors])
         # Signs that every segment has: none, unless somebody waits for them.
         self.always = EACH if any(watch.signs & EACH for watch in self.watches) else 0
+        self.crowd = Crowd()
+        self.crowd_rules = tuple([watch for watch in self.watches if watch.signs & CROWD])
         self.by_signs: dict[int, tuple[Watch, ...]] = {}  # which detectors wait for these signs
         self.by_name = {watch.name: watch for watch in self.watches}
         self.fragments = Fragments()
@@ -164,6 +167,8 @@ class Analysis:
         signs = side.signs | self.always
         if signs:
             self.detect(segment, side, signs)
+            if signs & CROWD_WATCHES:
+                self.crowd.see(segment, side, signs)
         apply(segment, side, side.other)
 
     def see_other(self, segment: Segment) -> None:
@@ -222,9 +227,9 @@ class Analysis:
                 continue
             hit = watch.function(segment, side, side.other)
             if hit is not None:
-                self.take(watch, hit, segment, side)
+                self.take(watch, hit, segment, side.other.key if hit.of_other else side.key)
 
-    def take(self, watch: Watch, hit: Hit, segment: Segment, side: Side) -> None:
+    def take(self, watch: Watch, hit: Hit, segment: Segment, key: FlowKey) -> None:
         """Counts the finding, and keeps it while there is room: later evidence may change also the others."""
         for old, new in hit.replaces:
             self.replace(old, new)
@@ -232,7 +237,7 @@ class Analysis:
         full = watch.kept >= self.most_findings
         if full and hit.keep is None:
             return
-        finding = made(watch, hit, segment, side.other.key if hit.of_other else side.key)
+        finding = made(watch, hit, segment, key)
         if not full:
             watch.kept += 1
             self.findings.append(finding)
@@ -258,12 +263,26 @@ class Analysis:
                 self.start_ns = flow.first_ns
             if self.options.keep_flows:
                 self.flows.append(summary(flow))
+            self.crowd.ended(flow)
             flow.part()
+        self.judge_crowd()
+
+    def judge_crowd(self) -> None:
+        """What the crowd's rules say of the episodes that are over."""
+        for episode in self.crowd.over:
+            episode.until_ns = self.last_ns
+            for watch in self.crowd_rules:
+                hit = watch.function(episode)
+                if hit is not None:
+                    self.take(watch, hit, Segment(episode.last_ns, episode.frame), episode.key)
+        self.crowd.over = []
 
     def finish(self) -> CaptureReport:
         self.fragments.end()
         self.tell_fragments()
         self.end(self.tracker.flows())
+        self.crowd.finish()
+        self.judge_crowd()
         # By frame; what one frame gives stays in the catalogue's order.
         self.findings.sort(key=lambda finding: (finding.frame, finding.time_ns))
         self.flows.sort(key=lambda flow: flow.first_ns)

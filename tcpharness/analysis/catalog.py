@@ -6,7 +6,7 @@ Order matters for nothing but the order of findings about one segment.
 from __future__ import annotations
 
 from tcpharness.analysis.detector import Detector
-from tcpharness.analysis.detectors import ending, handshake, integrity, liveness, loss, path, window
+from tcpharness.analysis.detectors import crowd, ending, handshake, integrity, liveness, loss, path, window
 from tcpharness.analysis.signs import Sign
 
 SENT_AGAIN = ("fast", "recovery", "rto", "slow_start", "tlp", "syn", "fin", "unknown")
@@ -104,6 +104,17 @@ DETECTORS: tuple[Detector, ...] = (
              kinds=("incomplete", "conflict")),
     Detector(path.ttl_change, Sign.TTL, "note", "RFC 791 3.2", family="path"),
     Detector(path.ecn_ce, Sign.ECN, "info", "RFC 3168", family="path", kinds=("ce", "echo", "cwr")),
+    # many flows
+    Detector(crowd.port_scan, Sign.CROWD, "error", "RFC 9293 3.10.7", family="crowd",
+             kinds=("syn", "connect", "fin", "null", "xmas", "maimon", "ack")),
+    Detector(crowd.syn_flood, Sign.CROWD, "error", "RFC 4987", family="crowd",
+             kinds=("unanswered", "answered", "cookies"),
+             counters=("TcpExtTCPReqQFullDoCookies", "TcpExtSyncookiesSent", "TcpExtListenOverflows")),
+    Detector(crowd.syn_flood_backscatter, Sign.CROWD, "note", "RFC 4987", family="crowd"),
+    Detector(crowd.reset_storm, Sign.CROWD, "error", "RFC 9293 3.5.2", family="crowd",
+             counters=("TcpOutRsts",)),
+    Detector(crowd.retransmission_storm, Sign.CROWD, "error", "RFC 5681 3", family="crowd",
+             counters=("TcpRetransSegs",)),
 )
 # fmt: on
 

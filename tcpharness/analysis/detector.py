@@ -25,8 +25,6 @@ from functools import cached_property
 
 from tcpharness.analysis.finding import Finding, Level
 from tcpharness.analysis.signs import Sign
-from tcpharness.analysis.state import Side
-from tcpharness.packet.segment import Segment
 
 HEADINGS = ("why it matters", "what to do", "limits", "fires", "silent")
 HEADING = re.compile(rf"^({'|'.join(HEADINGS)}):[ ]*(.*)$")
@@ -53,7 +51,8 @@ class Hit:
     replaces: tuple[tuple[Finding, Finding | None], ...] = ()  # earlier findings that are better known now
 
 
-Rule = Callable[[Segment, Side, Side], Hit | None]
+# (segment, this, other), or with Sign.CROWD (episode)
+Rule = Callable[..., Hit | None]
 
 
 @dataclass(frozen=True)

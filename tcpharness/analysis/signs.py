@@ -50,6 +50,8 @@ class Sign(IntFlag):
     LATE = 1 << 37
     AHEAD = 1 << 38
     OUTSIDE = 1 << 39
+    CROWD = 1 << 40  # no segment: an episode of many flows is over (crowd.py)
+    ICMP = 1 << 41  # no segment: an ICMP error that quotes one of this side's
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

@@ -80,7 +80,7 @@ cdef class Side:
 cdef class Flow:
     cdef public Side a, b, opener
     cdef public Flow next
-    cdef public int version, a_port, b_port, handshake
+    cdef public int version, a_port, b_port, handshake, first_flags
     cdef public long long a_high, a_low, b_high, b_low
     cdef public long long first_frame, first_ns, frames, last_frame, last_ns
     cdef public str closed

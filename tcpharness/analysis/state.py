@@ -279,7 +279,7 @@ class Flow:
 
     __slots__ = (  # noqa: RUF023 (by subject)
         "a", "b", "next", "version", "a_high", "a_low", "a_port", "b_high", "b_low", "b_port",
-        "closed", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns",
+        "closed", "first_flags", "first_frame", "first_ns", "frames", "handshake", "last_frame", "last_ns",
         "opener", "reused", "simultaneous",
     )  # fmt: skip
 
@@ -292,6 +292,7 @@ class Flow:
         self.b_high, self.b_low, self.b_port = segment.dst_high, segment.dst_low, segment.dport
         self.first_ns = self.last_ns = segment.time_ns
         self.first_frame = self.last_frame = segment.frame
+        self.first_flags = segment.flags
         self.frames = 0
         self.handshake = 0  # 1: SYN, 2: SYN-ACK, 3: complete
         self.opener: Side | None = None

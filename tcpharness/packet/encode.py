@@ -46,7 +46,12 @@ def encode(frame: Frame) -> bytes:
     """The Ethernet frame."""
     tcp = tcp_bytes(frame)
     packet = ipv6_bytes(frame, tcp) if ":" in frame.src else ipv4_bytes(frame, tcp)
-    return MAC_DST + MAC_SRC + (b"\x86\xdd" if ":" in frame.src else b"\x08\x00") + packet
+    return in_ethernet(packet, 6 if ":" in frame.src else 4)
+
+
+def in_ethernet(packet: bytes, version: int) -> bytes:
+    """An IP packet of either version as a frame."""
+    return MAC_DST + MAC_SRC + (b"\x86\xdd" if version == 6 else b"\x08\x00") + packet
 
 
 def tcp_bytes(frame: Frame) -> bytes:

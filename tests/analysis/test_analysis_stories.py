@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from struct import pack_into
 
@@ -169,10 +170,13 @@ def test_the_story_comes_out(name: str) -> None:
     assert said(play(filter(str.strip, text.splitlines()))) == expected
 
 
+NO_SEGMENT = re.compile(" (end|drops|icmp)")
+
+
 def shifted(lines: list[str], own: int, other: int) -> list[str]:
     """The names found when both sides' numbers begin elsewhere."""
     analysis = Analysis()
-    for number, line in enumerate((text for text in lines if " end" not in text and "drops" not in text), 1):
+    for number, line in enumerate((text for text in lines if not NO_SEGMENT.search(text)), 1):
         segment = parse_line(line, frame=number)
         there, back = (own, other) if segment.sport == 40000 else (other, own)
         data = bytearray(segment.data)
@@ -187,7 +191,7 @@ def shifted(lines: list[str], own: int, other: int) -> list[str]:
 
 
 EVERY = [list(filter(str.strip, text.splitlines())) for text, _ in STORIES.values()]
-EVERY += [lines for d in DETECTORS for _, _, lines in d.examples() if lines]
+EVERY += [lines for d in DETECTORS if d.family != "crowd" for _, _, lines in d.examples() if lines]
 
 
 @pytest.mark.parametrize("start", [(1 << 32) - 5, (1 << 32) - 1500, (1 << 31) - 10])

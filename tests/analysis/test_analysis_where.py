@@ -92,7 +92,7 @@ def test_what_a_finding_lacks_is_equal_to_nothing(text: str) -> None:
         ("frame == 3 and", 15, "expected a name such as detector or flow.dport; found the end"),
         ("frame == 3 & frame == 4", 12, "& is nothing that an expression holds"),
         ("__import__('os')", 1, f"__import__ is no name; there are {', '.join(NAMES)}, detail.X"),
-        ('detector == "resett"', 13, "no detector is called 'resett'; did you mean reset?"),
+        ('detector == "resett"', 13, "no detector is called 'resett'; did you mean reset or reset_storm?"),
         ("not " * 60 + "kind", 201, "more than 50 parentheses inside one another"),
     ],
 )  # fmt: skip
