@@ -153,6 +153,22 @@ COUNTERS: tuple[Term, ...] = (
         ("ListenOverflows",),
     ),
     Term(
+        "TcpExtSyncookiesSent",
+        "counter",
+        "SYNs answered with a cookie, because the queue of half-open connections was full.",
+        "A flood, or net.ipv4.tcp_max_syn_backlog and the listener's backlog are too small.",
+        "RFC 4987",
+        ("SyncookiesSent",),
+    ),
+    Term(
+        "TcpExtTCPReqQFullDoCookies",
+        "counter",
+        "Times that the queue of half-open connections was full and a cookie was sent instead.",
+        "A flood, or net.ipv4.tcp_max_syn_backlog and the listener's backlog are too small.",
+        "linux/snmp.h",
+        ("TCPReqQFullDoCookies",),
+    ),
+    Term(
         "IpInHdrErrors",
         "counter",
         "IPv4 packets dropped for a bad header: checksum, version, length, TTL.",
