@@ -17,13 +17,15 @@ from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet import checksum
 from tcpharness.packet.fragments import Datagram, Fragments
+from tcpharness.packet.icmp import read_error
 from tcpharness.packet.pcap import Reader
-from tcpharness.packet.segment import Segment, read_frame
+from tcpharness.packet.segment import Segment, read_frame, take_ip
 from tcpharness.packet.source import NotReadable
 
 END_MARKER_ETHERTYPE = 0x88B5
 REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s), no names (-n)"
 END, EACH, CROWD, CROWD_WATCHES = int(Sign.END), int(Sign.SEGMENT), int(Sign.CROWD), int(WATCHED)
+ICMP = int(Sign.ICMP)
 EVERY = 1 << 62
 
 
@@ -176,12 +178,26 @@ class Analysis:
             return
         if not segment.is_tcp:
             self.not_tcp[segment.kind] += 1
+        if segment.proto in (1, 58):
+            self.see_icmp(segment)
         if segment.proto != 6:
             return
         if segment.malformed:
             self.tell(Telling("malformed", segment.malformed), segment)
         elif segment.mf or segment.frag_offset:
             self.see_fragment(segment)
+
+    def see_icmp(self, segment: Segment) -> None:
+        """An error about a segment concerns the side that sent it."""
+        error = read_error(segment.data, segment.tcp_at, segment.end, segment.version)
+        if error is None or segment.frag_offset:
+            return
+        quoted = Segment()
+        take_ip(quoted, error.about)
+        quoted.sport, quoted.dport = error.sport, error.dport
+        side = self.tracker.find(quoted)
+        if side is not None:
+            self.detect(segment, side, ICMP)
 
     def see_fragment(self, segment: Segment) -> None:
         """Once the last fragment is there, the segment is looked at like any other."""

@@ -6,10 +6,21 @@ Order matters for nothing but the order of findings about one segment.
 from __future__ import annotations
 
 from tcpharness.analysis.detector import Detector
-from tcpharness.analysis.detectors import crowd, ending, handshake, integrity, liveness, loss, path, window
+from tcpharness.analysis.detectors import (
+    crowd,
+    ending,
+    handshake,
+    icmp,
+    integrity,
+    liveness,
+    loss,
+    path,
+    window,
+)
 from tcpharness.analysis.signs import Sign
 
 SENT_AGAIN = ("fast", "recovery", "rto", "slow_start", "tlp", "syn", "fin", "unknown")
+REFUSALS = ("net", "host", "port", "admin_prohibited", "other")
 
 # fmt: off
 DETECTORS: tuple[Detector, ...] = (
@@ -104,6 +115,11 @@ DETECTORS: tuple[Detector, ...] = (
              kinds=("incomplete", "conflict")),
     Detector(path.ttl_change, Sign.TTL, "note", "RFC 791 3.2", family="path"),
     Detector(path.ecn_ce, Sign.ECN, "info", "RFC 3168", family="path", kinds=("ce", "echo", "cwr")),
+    Detector(icmp.ttl_expired, Sign.ICMP, "warning", "RFC 792", family="icmp"),
+    Detector(icmp.unreachable, Sign.ICMP, "warning", "RFC 1122 4.2.3.9", family="icmp", kinds=REFUSALS),
+    Detector(icmp.connection_icmp_rejected, Sign.ICMP, "warning", "RFC 1122 4.2.3.9", "unreachable", "icmp",
+             kinds=REFUSALS),
+    Detector(icmp.pmtu_reduced, Sign.ICMP, "info", "RFC 1191, 8201", family="icmp"),
     # many flows
     Detector(crowd.port_scan, Sign.CROWD, "error", "RFC 9293 3.10.7", family="crowd",
              kinds=("syn", "connect", "fin", "null", "xmas", "maimon", "ack")),

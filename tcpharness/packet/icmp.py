@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from struct import pack
+from struct import pack, unpack_from
+from typing import NamedTuple
 
 from tcpharness.packet.address import address_bytes
 from tcpharness.packet.checksum import fold, ip_checksum, ones_complement_sum, pseudo_header_sum
+from tcpharness.packet.ip import TCP, IpHeader, read_one
 
 # name -> (type, code) of ICMP, of ICMPv6
 KINDS: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
@@ -43,3 +45,48 @@ def _icmpv6(kind: str, src: str, dst: str, about: bytes, mtu: int, ttl: int) -> 
     return (
         pack("!IHBB", 6 << 28, len(body), PROTO_ICMPV6, ttl) + address_bytes(src) + address_bytes(dst) + body
     )
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+NAMES = {(version, *pair[version == 6]): kind for kind, pair in KINDS.items() for version in (4, 6)}
+# (IP version, type) -> family; other types are no errors about a packet.
+FAMILIES = {
+    (4, 3): "unreachable", (4, 11): "ttl_exceeded", (4, 12): "parameter_problem", (4, 4): "source_quench",
+    (6, 1): "unreachable", (6, 2): "frag_needed", (6, 3): "ttl_exceeded", (6, 4): "parameter_problem",
+}  # fmt: skip
+
+
+class IcmpError(NamedTuple):
+    """An error about a TCP segment, and the numbers of the segment that it quotes (RFC 5927 4.1)."""
+
+    kind: str  # as in KINDS; else "unreachable_CODE", "ttl_exceeded_CODE", ...
+    family: str
+    type: int
+    code: int
+    mtu: int  # of the next hop; 0: not said
+    about: IpHeader  # of the quoted packet
+    sport: int
+    dport: int
+    seq: int
+
+
+def read_error(data: bytes, at: int, end: int, version: int) -> IcmpError | None:
+    """The ICMP message in data[at:end]; None when it is no error about TCP, or too short to say whose."""
+    if end - at < 8 + 20 + 8:
+        return None
+    number, code = data[at], data[at + 1]
+    family = FAMILIES.get((version, number))
+    if family is None:
+        return None
+    # What it quotes is cut; its own length says how long it was.
+    about = read_one(data[:end], at + 8, 1 << 17)
+    if about.fatal or about.proto != TCP or about.frag_offset or end - about.next_at < 8:
+        return None
+    mtu = 0
+    if (version, number, code) in ((4, 3, 4), (6, 2, 0)):
+        family = "frag_needed"
+        mtu = int.from_bytes(data[at + 4 : at + 8], "big") & (0xFFFF if version == 4 else 0xFFFFFFFF)
+    sport, dport, seq = unpack_from("!HHI", data, about.next_at)
+    kind = NAMES.get((version, number, code), f"{family}_{code}")
+    return IcmpError(kind, family, number, code, mtu, about, sport, dport, seq)
