@@ -38,7 +38,7 @@ class Options:
     most_flows: int = 300_000  # beyond it, those heard of longest ago are ended
     idle_ns: int = DAY_NS  # a flow that is silent for longer has ended
     detectors: Sequence[Detector] | None = None  # None: the whole catalogue, with detectors of your own
-    most_findings: int | None = None  # kept of each detector, the first ones; all are counted
+    most_findings: int | None = None  # kept of each detector, and the first of each kind; all are counted
     keep_flows: bool = True  # their summaries; all are counted
 
 
@@ -249,8 +249,10 @@ class Analysis:
         """Counts the finding, and keeps it while there is room: later evidence may change also the others."""
         for old, new in hit.replaces:
             self.replace(old, new)
-        self.counts[watch.name, hit.kind, hit.level or watch.level] += 1
-        full = watch.kept >= self.most_findings
+        counted = (watch.name, hit.kind, hit.level or watch.level)
+        self.counts[counted] += 1
+        # The first of its kind is kept in any case: a table of counts says where to look.
+        full = watch.kept >= self.most_findings and self.counts[counted] > 1
         if full and hit.keep is None:
             return
         finding = made(watch, hit, segment, key)

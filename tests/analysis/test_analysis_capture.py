@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpharness.analysis.capture import Options, analyze, capture_drops
+from tcpharness.analysis.capture import Analysis, Options, analyze, capture_drops
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.finding import CaptureReport
 from tcpharness.packet.encode import Frame, encode
+from tcpharness.packet.notation import parse_line
 from tcpharness.packet.pcap import Writer
 from tcpharness.packet.segment import flags_value
 
@@ -248,3 +249,15 @@ def test_damaged_captures_never_raise(data: st.DataObject) -> None:
     found = report(bytes(whole))
     assert found.frames or found.problems
     assert {f.name for f in found.findings} <= BY_NAME.keys()
+
+
+def test_what_is_not_kept_is_counted_and_the_first_of_each_kind_is_kept() -> None:
+    lines = [f"{n / 2} > P. 1:11(10) ack 1" for n in range(4)] + ["9.0 > F. 11:11(0)", "9.5 > F. 11:11(0)"]
+    analysis = Analysis(Options(most_findings=1))
+    for frame, line in enumerate(lines, 1):
+        analysis.see(parse_line(line, frame=frame))
+    found = analysis.finish()
+    again = {key[1]: count for key, count in found.counts.items() if key[0] == "retransmission"}
+    assert again == {"rto": 3, "fin": 1}
+    kept = [(f.kind, f.frame) for f in found.findings if f.name == "retransmission"]
+    assert kept == [("rto", 2), ("fin", 6)]
