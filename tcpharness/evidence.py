@@ -94,6 +94,53 @@ class LinkOutcome:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SocketSample:
+    """A TCP socket at one moment, as `ss` would show it. What the kernel does not tell is not in `info`."""
+
+    time_ns: int  # CLOCK_REALTIME
+    state: str  # ESTABLISHED, ...; ENDED: its last words, sent by the kernel as it went
+    recv_q: int  # bytes that wait for the program; of a listener: connections that do
+    send_q: int  # bytes not acknowledged yet; of a listener: its backlog
+    timer: str  # "", "retransmit", "keepalive", "timewait" or "probe"
+    expires_ms: int
+    retrans: int  # timeouts in a row
+    info: dict[str, int]  # TCP_INFO (lab/tcp_info.py); empty for TIME_WAIT
+
+
+@dataclass(slots=True)
+class SocketHistory:
+    """A TCP socket from the first time that it was seen to the last."""
+
+    host: str
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    uid: int
+    congestion: str = ""
+    pid: int | None = None  # of the process that holds it, as `ps` on this machine shows it; None: not known
+    program: str | None = None  # its name
+    endpoint: str | None = None  # of the scenario, when it is one's
+    samples: list[SocketSample] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        ends = f"{self.local[0]}.{self.local[1]} > {self.remote[0]}.{self.remote[1]}"
+        owner = self.endpoint or self.program
+        return f"{ends} ({owner})" if owner else ends
+
+
+@dataclass(slots=True)
+class Sampling:
+    """How closely the sockets were watched."""
+
+    interval_ns: int = 0  # as asked for
+    effective_ns: int = 0  # the mean, when asking costs more than may be spent on it
+    samples: int = 0
+    cpu_ns: int = 0  # that asking took
+    duration_ns: int = 0
+    end_ns: int = 0  # when all had come to rest, CLOCK_REALTIME
+    notes: list[str] = field(default_factory=list)  # what could not be seen, and why
+
+
 @dataclass(slots=True)
 class Evidence:
     """All witnesses of one case."""
@@ -102,6 +149,8 @@ class Evidence:
     captures: dict[str, CaptureOutcome] = field(default_factory=dict)  # by vantage
     links: dict[str, LinkOutcome] = field(default_factory=dict)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)  # host -> name -> difference
+    sockets: list[SocketHistory] = field(default_factory=list)
+    sampling: Sampling | None = None  # None: nobody watched the sockets
     loopback: dict[str, int] = field(default_factory=dict)  # host -> packets on its lo
     in_order: bool = True  # nothing but a middlebox can change the order of frames on a link
     unsettled: list[str] = field(default_factory=list)  # sockets that had not come to rest, as "host: ..."

@@ -35,6 +35,7 @@ from tcpharness.lab.actors import Actors
 from tcpharness.lab.admission import Admission
 from tcpharness.lab.build import Lab, LabError
 from tcpharness.lab.middlebox import Middlebox
+from tcpharness.lab.sampling import Watch, name_endpoints
 from tcpharness.lab.socket_table import settle
 from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.stage import NeverHeld, Stage
@@ -100,15 +101,21 @@ class CaseRun:
             before = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             on_lo = {host: counters.loopback(ns) for host, ns in lab.hosts.items()}
             base = Path(self.case.file).parent
+            watch = Watch(lab)
+            stack.callback(watch.close)
+            await watch.start()
             actors = await stack.enter_async_context(Actors(self.plan, lab, stage, self.seed, base))
             for box in boxes:
                 tell_of_faults(box, [b for b in boxes if b is not box], stage, actors)
-            await self._drive(actors, captures, stage, time.monotonic_ns() + timeout_ns)
+            await self._drive(actors, captures, watch, stage, time.monotonic_ns() + timeout_ns)
             await self._fall_quiet(lab, boxes)
+            watched = asyncio.create_task(watch.finish())
             await self._end_captures(captures)
             for box in boxes:
                 outcome = await box.finish()
                 self.evidence.links[outcome.link] = outcome
+            self.evidence.sampling, self.evidence.sockets = await watched
+            name_endpoints(self.evidence, listeners(self.case))
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
@@ -132,11 +139,14 @@ class CaseRun:
         await asyncio.gather(*(capture.start() for capture in captures))
         return captures
 
-    async def _drive(self, actors: Actors, captures: list[Tcpdump], stage: Stage, deadline_ns: int) -> None:
+    async def _drive(
+        self, actors: Actors, captures: list[Tcpdump], watch: Watch, stage: Stage, deadline_ns: int
+    ) -> None:
         """The traffic: servers first, then clients, until all have ended; some captures stalled meanwhile."""
         stalled = [asyncio.create_task(stall(c, stage, deadline_ns)) for c in captures if c.stall is not None]
         try:
             await actors.start()
+            watch.look()
             self.evidence.endpoints = await actors.finish(deadline_ns)
             for problem in await asyncio.gather(*stalled):
                 self.evidence.problems += problem
@@ -173,6 +183,11 @@ class CaseRun:
         outcome.report = analyze(BytesIO(data))
         if outcome.dropped:
             outcome.report.findings.append(capture_drops(outcome.dropped, outcome.received or 0))
+
+
+def listeners(case: Case) -> dict[tuple[str, int], str]:
+    """The endpoint behind each port that a scenario has opened, by (host, port)."""
+    return {(e.on, e.port): e.name for e in case.endpoints if e.port is not None and e.kind != "connect"}
 
 
 def tell_of_faults(box: Middlebox, others: Sequence[Middlebox], stage: Stage, actors: Actors) -> None:

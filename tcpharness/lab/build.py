@@ -107,7 +107,7 @@ class Lab:
                 self._protect(host)
 
     def _namespace(self) -> NetNs:
-        namespace = self._resources.enter_context(NetNs())
+        namespace = self._resources.enter_context(NetNs(self._spawner.nursery))
         self._netlink[namespace] = self._resources.enter_context(RouteSocket(namespace))
         sock = self._resources.enter_context(namespace.socket(socket.AF_INET, socket.SOCK_DGRAM))
         self._offloads[namespace] = Offloads(sock)

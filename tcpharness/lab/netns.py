@@ -9,21 +9,30 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
 from tcpharness.lab.syscall import CLONE_NEWNET, setns, unshare
 
 THREAD_NETNS = "/proc/thread-self/ns/net"
+TABLE_SIZE = "/proc/sys/net/ipv4/tcp_child_ehash_entries"
+TABLE_PLACES = 1024
 
 
 class NetNs:
-    """One network namespace. Made by the calling thread, which returns to where it was (about 0.6 ms)."""
+    """One network namespace. Made by the calling thread, which returns to where it was (about 0.6 ms).
 
-    def __init__(self) -> None:
+    With `parent`, what a namespace takes over from the one that it is made in comes from there.
+    """
+
+    fd: int
+
+    def __init__(self, parent: NetNs | None = None) -> None:
         self._home = open_own_netns()
         try:
+            if parent is not None:
+                setns(parent.fd, CLONE_NEWNET)
             unshare(CLONE_NEWNET)
             try:
                 self.fd = open_own_netns()
@@ -61,6 +70,18 @@ class NetNs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def nursery() -> NetNs:
+    """A namespace to make others in: those have a table of TCP sockets of their own, a small one.
+
+    Listing a host's sockets walks the whole table, and the machine's has hundreds of thousands of
+    places: 350 microseconds, against 15. Kernels before 6.1 have but one table.
+    """
+    namespace = NetNs()
+    with namespace.entered(), suppress(OSError), open(TABLE_SIZE, "w") as file:
+        file.write(str(TABLE_PLACES))
+    return namespace
 
 
 def open_own_netns() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -16,21 +15,20 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-NETLINK_SOCK_DIAG = 4
-TCPDIAG_GETSOCK = 18  # the older request: answers for both families in one walk
-NLM_F_REQUEST_DUMP = 0x301
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-HEADER = struct.Struct("=IHHII")
-REQUEST = struct.Struct("=BBBB48sII")  # struct inet_diag_req
-MESSAGE = struct.Struct("=BBBB2s2s16s16s")  # struct inet_diag_msg up to the addresses
+from tcpharness.lab.inet_diag import (
+    ALL_STATES,
+    HEADER,
+    MESSAGE,
+    NETLINK_SOCK_DIAG,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    STATES,
+    error_of,
+    messages,
+    request,
+)
 
-# include/net/tcp_states.h; NEW_SYN_RECV is listed as SYN_RECV
-STATES = {
-    1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT",
-    7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING",
-}  # fmt: skip
 LISTEN_ONLY = 1 << 10
-ALL_STATES = 0xFFF
 LIVE_STATES = ALL_STATES & ~(1 << 10) & ~(1 << 6) & ~(1 << 7)  # neither LISTEN, TIME_WAIT nor CLOSE
 
 POLL_S = 0.002  # at first; doubled up to
@@ -80,24 +78,19 @@ class SocketTable(AbstractContextManager["SocketTable"]):
         return {row.lport for row in self.rows(LISTEN_ONLY)}
 
     def _dump(self, states: int) -> Iterator[Row]:
-        body = REQUEST.pack(socket.AF_INET, 0, 0, 0, bytes(48), states, 0)
-        header = HEADER.pack(HEADER.size + len(body), TCPDIAG_GETSOCK, NLM_F_REQUEST_DUMP, 1, 0)
-        self._sock.send(header + body)
+        self._sock.send(request(states))
         while True:
-            answer, at = self._sock.recv(65536), 0
-            while at < len(answer):
-                length, kind, *_ = HEADER.unpack_from(answer, at)
+            answer = self._sock.recv(65536)
+            for kind, start, _ in messages(answer):
                 if kind == NLMSG_DONE:
                     return
                 if kind == NLMSG_ERROR:
-                    code = -struct.unpack_from("=i", answer, at + HEADER.size)[0]
-                    raise OSError(code, "the kernel does not list TCP sockets (module tcp_diag)")
-                yield _row(answer, at + HEADER.size)
-                at += (length + 3) & ~3
+                    raise error_of(answer, start)
+                yield _row(answer, start + HEADER.size)
 
 
 def _row(answer: bytes, at: int) -> Row:
-    family, state, _, _, sport, dport, src, dst = MESSAGE.unpack_from(answer, at)
+    family, state, _, _, sport, dport, src, dst, *_ = MESSAGE.unpack_from(answer, at)
     size = 4 if family == socket.AF_INET else 16
     return Row(
         STATES.get(state, str(state)),

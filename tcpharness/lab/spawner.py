@@ -17,9 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tcpharness.lab.init_process import MAX_MESSAGE, Call, Run, spawner_main
+from tcpharness.lab.netns import NetNs, nursery
 
 # What `call` is used for. Imported by the spawner while main imports its own things.
-PRELOAD = ("tcpharness.lab.forward", "tcpharness.lab.endpoint_process")
+PRELOAD = ("tcpharness.lab.forward", "tcpharness.lab.endpoint_process", "tcpharness.lab.sampler")
 GONE_S = 5.0  # how long the spawner may take to end with all labs
 
 
@@ -182,6 +183,14 @@ class Spawner:
         self._sock = sock
         self._pid = pid
         self._labs: list[LabProcesses] = []
+        self._nursery: NetNs | None = None
+
+    @property
+    def nursery(self) -> NetNs:
+        """The namespace in which those of labs are made; made itself when it is first asked for."""
+        if self._nursery is None:
+            self._nursery = nursery()
+        return self._nursery
 
     @classmethod
     def start(cls, preload: Sequence[str] = PRELOAD) -> Spawner:
@@ -216,6 +225,9 @@ class Spawner:
         for lab in self._labs:
             lab.close()
         self._labs.clear()
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
         if self._sock.fileno() < 0:
             return
         self._sock.close()

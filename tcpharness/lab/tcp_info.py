@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import cache
 
 ASKED_LEN = 512  # more than any kernel gives today
 
@@ -35,16 +36,22 @@ LAYOUT: tuple[tuple[str, tuple[str, ...]], ...] = (
 FIELDS = tuple((code, name) for code, names in LAYOUT for name in names)
 
 
+@cache
+def _layout(length: int) -> tuple[struct.Struct, tuple[str, ...]]:
+    """As much of the struct as fits into `length`, and the names in it."""
+    codes, names = "=", []
+    for code, name in FIELDS:
+        if struct.calcsize(codes + code) > length:
+            break
+        codes += code
+        names.append(name)
+    return struct.Struct(codes), tuple(names)
+
+
 def decode(data: bytes) -> dict[str, int]:
     """The fields that `data`, as getsockopt(TCP_INFO) gave it, has room for."""
-    info: dict[str, int] = {}
-    at = 0
-    for code, name in FIELDS:
-        end = at + struct.calcsize("=" + code)
-        if end > len(data):
-            break
-        info[name] = struct.unpack_from("=" + code, data, at)[0]
-        at = end
+    packed, names = _layout(len(data))
+    info = dict(zip(names, packed.unpack_from(data), strict=True))
     if "flags" in info:
         _split_bit_fields(info)
     return info

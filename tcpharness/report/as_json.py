@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tcpharness.evidence import CaptureOutcome, LinkOutcome
+from tcpharness.report.socket_series import sockets_as_json
 from tcpharness.verdict.result import Failure, Result
 
 SCHEMA_VERSION = 1
@@ -46,6 +47,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "captures": {vantage: capture_as_json(c) for vantage, c in evidence.captures.items()},
         "links": {name: link_as_json(link) for name, link in evidence.links.items()},
         "counters": {host: {k: v for k, v in c.items() if v} for host, c in evidence.counters.items()},
+        **sockets_as_json(evidence),
         "problems": evidence.problems,
         "environment": result.environment,
         "versions": result.versions,

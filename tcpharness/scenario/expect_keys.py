@@ -32,6 +32,7 @@ from tcpharness.scenario.shape import (
     quantity,
     reference,
 )
+from tcpharness.scenario.socket_keys import PORTS, SOCKETS
 from tcpharness.scenario.until import UNTIL
 from tcpharness.scenario.yaml_tree import Node
 
@@ -288,6 +289,8 @@ EXPECT_KEYS: dict[str, Key] = {
         "How endpoints ended, and what they moved.",
     ),
     "counters": Key(COUNTERS, "Host -> kernel counter -> by how much it grew."),
+    "sockets": Key(SOCKETS, "Host -> what its TCP sockets show at a moment, as `ss -ti` would."),
+    "ports": Key(PORTS, "Host -> listening port -> endpoint or program behind it; no other port may listen."),
     "faults": Key(FAULTS, "Fault -> how often it fired (default: at least once each)."),
     "capture": Key(CAPTURE_FIGURES, "Vantage -> tcpdump's closing figures."),
 }

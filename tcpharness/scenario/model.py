@@ -316,11 +316,46 @@ class FaultExpect:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketExpect:
+    """What some of a host's TCP sockets show at a moment. None: don't care."""
+
+    at: Place
+    count: Count  # sockets that satisfy everything
+    moment: Literal["end", "any"] | None = None  # None with `after` None: the last known of each
+    after: str | None = None  # a fault: the first look after it had fired
+    state: str | None = None  # lower case
+    endpoint: str | None = None
+    port: int | None = None  # local or remote
+    program: str | None = None
+    congestion: str | None = None
+    timer: str | None = None  # "none" when none runs
+    values: tuple[tuple[str, Count], ...] = ()  # in nanoseconds, bytes, bits per second
+
+
+@dataclass(frozen=True, slots=True)
+class PortExpect:
+    port: int
+    owner: str  # an endpoint's or a program's name, or "any"
+    at: Place
+
+
+@dataclass(frozen=True, slots=True)
+class HostPorts:
+    """The ports of a host that listen: these, and no others."""
+
+    host: str
+    at: Place
+    ports: tuple[PortExpect, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     at: Place
     findings: tuple[VantageExpect, ...] = ()
     endpoints: tuple[EndpointExpect, ...] = ()
     counters: tuple[CounterExpect, ...] = ()
+    sockets: tuple[tuple[str, SocketExpect], ...] = ()  # (host, what)
+    ports: tuple[HostPorts, ...] = ()
     faults: tuple[FaultExpect, ...] = ()  # a fault not listed must have fired at least once
     # vantage -> captured, received, dropped
     capture: dict[str, dict[str, Count]] = field(default_factory=dict)

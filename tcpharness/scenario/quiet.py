@@ -29,6 +29,9 @@ TCP = {
     # A test process that is not scheduled for a while must not close the window by it.
     "net.ipv4.tcp_rmem": "4096 6291456 6291456",
     "net.ipv4.tcp_wmem": "4096 16384 4194304",
+    # They follow the size of the table of sockets, which is a small one here (netns.py).
+    "net.ipv4.tcp_max_syn_backlog": "2048",
+    "net.ipv4.tcp_max_tw_buckets": "131072",
     # What one connection learned must not change the next.
     "net.ipv4.tcp_no_metrics_save": "1",
     "net.ipv4.tcp_congestion_control": "cubic",

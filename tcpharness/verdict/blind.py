@@ -153,10 +153,16 @@ def established_at(vantage: str, sight: Sight) -> Iterator[tuple[str, Flow]]:
     of_host = next(plan.interfaces for plan in sight.plan.hosts if plan.name == host)
     if interface == "lo" or len(of_host) != 1:
         return
+    address = of_host[0].address
+    for history in sight.evidence.sockets:  # programs' as well
+        if history.host == host and any(look.state == "ESTABLISHED" for look in history.samples):
+            ends = tuple((a.removeprefix("::ffff:"), port) for a, port in (history.local, history.remote))
+            if ends[0][0] == address != ends[1][0]:
+                yield history.endpoint or history.program or "a program", (ends[0], ends[1])
     for outcome in sight.evidence.endpoints.values():
         for c in outcome.connections if outcome.host == host else ():
             flow = flow_of(c)
-            if flow is not None and flow[0][0] == of_host[0].address != flow[1][0]:
+            if flow is not None and flow[0][0] == address != flow[1][0]:
                 yield outcome.name, flow
 
 

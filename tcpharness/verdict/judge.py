@@ -20,6 +20,7 @@ from tcpharness.verdict.findings import judge_findings
 from tcpharness.verdict.laws import agreements, broken_laws
 from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.result import Failure, Verdict
+from tcpharness.verdict.sockets import judge_sockets
 from tcpharness.verdict.watched import MARKER, Frames
 
 SHOWN = 12  # discrepancies printed
@@ -31,6 +32,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
     sight = Sight(case, plan, evidence, frames)
     witnesses = reconcile(plan, evidence, frames)
     counted, lacking = judge_counters(case, evidence)
+    of_sockets = judge_sockets(case, evidence)
     failures = [
         *judge_problems(case, evidence),
         *judge_endpoints(case, evidence),
@@ -39,7 +41,9 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *judge_drops(case, evidence),
         *judge_findings(sight),
         *counted,
+        *of_sockets.failures,
     ]
+    lacking += of_sockets.lacking
     agreed = list(agreements(plan, evidence, frames))
     witnesses.discrepancies += broken_laws(agreed)
     blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
