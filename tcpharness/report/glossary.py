@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from tcpharness.report.glossary_counters import COUNTERS
+from tcpharness.report.glossary_every_counter import EVERY_COUNTER
 from tcpharness.report.glossary_headers import FLAGS, IP_FIELDS, TCP_FIELDS
 from tcpharness.report.glossary_options import IP_OPTIONS, TCP_OPTIONS
 from tcpharness.report.header_picture import header_picture, option_picture
 from tcpharness.report.term import Term
 
-TERMS: tuple[Term, ...] = (*FLAGS, *TCP_FIELDS, *IP_FIELDS, *TCP_OPTIONS, *IP_OPTIONS, *COUNTERS)
+TERMS: tuple[Term, ...] = (
+    *FLAGS,
+    *TCP_FIELDS,
+    *IP_FIELDS,
+    *TCP_OPTIONS,
+    *IP_OPTIONS,
+    *COUNTERS,
+    *EVERY_COUNTER,
+)
 
 
 def find_terms(word: str) -> list[Term]:

@@ -15,6 +15,7 @@ from tcpharness.report.header_picture import BITS, HEADERS, JOINED, header_pictu
 from tcpharness.report.option_words import IP_NAMES
 from tcpharness.report.option_words import NAMES as OPTION_NAMES
 from tcpharness.report.term import Term
+from tcpharness.verdict.counter_names import KNOWN
 
 Golden = Callable[[str, str], None]
 CELLS = [(header, cell.name) for header, rows in HEADERS.items() for row in rows for cell in row.cells]
@@ -132,3 +133,11 @@ def test_the_sources_are_named() -> None:
     assert all(term.meaning.endswith(".") and term.source for term in TERMS)
     extensions = find_terms("extension")[0].meaning
     assert all(f"({number})" in extensions for number in EXTENSIONS)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in KNOWN if name.startswith("Tcp")))
+def test_every_tcp_counter_that_a_kernel_has_is_explained(name: str) -> None:
+    (term,) = find_terms(name)
+    assert term.kind == "counter"
+    assert term.meaning.endswith(".")
+    assert find_terms(name.removeprefix("TcpExt"))[0] is term
