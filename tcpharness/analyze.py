@@ -118,7 +118,7 @@ def show(path: Path, source: Path, shown: Shown, args: argparse.Namespace) -> No
         print(findings.as_json(str(path), shown))
     elif args.verbose:
         print(f"{path}: {findings.summary(shown.report)}")
-        with opened(source, args.filter) as file:
+        with opened(source, args.filter, quiet=True) as file:
             show_packets(file, shown)
         print(findings.as_counts(shown))
     else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN_AFTER_NS = 1_000_000_000
 SHOWN_EVERY_NS = 200_000_000
+STILL_READING_S = 1.0
 FILE_HEADER_LEN = 24  # of pcap, which is what tcpdump writes
 PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where users' paths often lack tcpdump
 
@@ -56,18 +57,20 @@ class Input:
 
 
 @contextmanager
-def opened(path: Path, expression: str = "") -> Iterator[Input]:
-    """The file (`-`: standard input), through the capture filter; progress is shown meanwhile.
+def opened(path: Path, expression: str = "", *, quiet: bool = False) -> Iterator[Input]:
+    """The file (`-`: standard input), through the capture filter; unless quiet, progress is shown meanwhile.
 
     Raises OSError, NoTcpdump, Refused.
     """
     if str(path) == "-":
-        with watched(sys.stdin.buffer, "standard input", 0) as file, filtered(file, expression) as passed:
+        # Unbuffered: a pipe gives what it has, and a reader that is left behind holds no lock at the end.
+        stdin = cast("BinaryIO", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+        with watched(stdin, "standard input", 0, quiet) as file, filtered(file, expression) as passed:
             yield passed
         return
     with path.open("rb") as plain_file:
         size = os.fstat(plain_file.fileno()).st_size
-        with watched(plain_file, str(path), size) as file, filtered(file, expression) as passed:
+        with watched(plain_file, str(path), size, quiet) as file, filtered(file, expression) as passed:
             yield passed
 
 
@@ -75,8 +78,8 @@ def opened(path: Path, expression: str = "") -> Iterator[Input]:
 
 
 @contextmanager
-def watched(file: BinaryIO, name: str, size: int) -> Iterator[Input]:
-    if not sys.stderr.isatty():
+def watched(file: BinaryIO, name: str, size: int, quiet: bool) -> Iterator[Input]:
+    if quiet or not sys.stderr.isatty():
         yield Input(file)
         return
     progress = Progress(name, size, sys.stderr)
@@ -150,11 +153,11 @@ def filtered(file: Input, expression: str) -> Iterator[Input]:
         begin = out.read(FILE_HEADER_LEN)
         if len(begin) < FILE_HEADER_LEN:
             process.wait()
-            raise Refused(last_word(said))
+            raise Refused(next(iter(file.problems), last_word(said)))
         passed = Input(out, begin=begin)
         yield passed
         if not out.read(1) and process.wait():
-            passed.problems.append(last_word(said))
+            passed.problems += file.problems or [last_word(said)]
 
 
 @contextmanager
@@ -167,15 +170,21 @@ def fed(process: subprocess.Popen[bytes], file: Input) -> Iterator[None]:
     finally:
         process.stdout.close()  # type: ignore[union-attr]  # ends a child that is still writing
         process.terminate()
-        thread.join()
+        # A reader that still waits for a pipe which never ends is left behind.
+        thread.join(STILL_READING_S)
 
 
 def feed(pipe: IO[bytes], file: Input) -> None:
-    # A damaged file ends here, and the child tells that it is truncated; one that has refused reads no more.
-    with suppress(NotReadable, BrokenPipeError), pipe:
-        source = plain(Source(file))
-        while piece := source.take(CHUNK):
-            pipe.write(piece)
+    # A child that has refused reads no more.
+    with suppress(BrokenPipeError), pipe:
+        try:
+            source = plain(Source(file))
+            while source.have(1):  # whatever has come: a pipe must not be waited out
+                pipe.write(source.take(source.left()))
+                pipe.flush()
+        except (NotReadable, OSError) as problem:
+            if not isinstance(problem, BrokenPipeError):
+                file.problems.append(str(problem))
 
 
 def last_word(said: IO[bytes]) -> str:

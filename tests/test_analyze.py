@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -191,6 +192,25 @@ class TestFilter:
         assert status == OK
         assert "5 frames" in out
         assert "truncated dump file" in err
+
+    def test_a_damaged_compressed_file(
+        self, lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        packed = tmp_path / "lost.pcap.gz"
+        packed.write_bytes(gzip.compress(Path(lost).read_bytes())[:-40])
+        status, _, err = said([str(packed), "--filter", "tcp"], capsys)
+        assert "gzip ends in the middle" in err
+        assert status in (OK, USAGE)  # whether a packet came before the damage is up to the compression
+
+    def test_a_refusal_does_not_wait_for_the_end_of_a_pipe(self) -> None:
+        command = [sys.executable, "-m", "tcpharness", "analyze", "-", "--filter", "port and"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdin
+            assert process.stderr
+            process.stdin.write(pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
+            process.stdin.flush()  # and it stays open
+            assert process.wait(timeout=30) == USAGE
+            assert b"can't parse filter expression: syntax error" in process.stderr.read()
 
     def test_from_a_pipe_as_a_process(self, lost: str) -> None:
         done = subprocess.run(

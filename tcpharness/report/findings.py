@@ -179,6 +179,8 @@ def as_json(name: str, shown: Shown) -> str:
         "findings": [plain(f) for f in shown.findings],
         "counts": [dict(zip(names, t.key, strict=True), count=t.count) for t in shown.tallies()],
         "flows": [asdict(flow) for flow in report.flows],
+        "flow_count": report.flow_count,
+        "start_ns": shown.start_ns,
         "frames": report.frames,
         "not_tcp": report.not_tcp,
         "problems": report.problems,
