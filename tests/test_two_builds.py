@@ -6,22 +6,28 @@ import os
 import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 import tcpharness
-from tcpharness.analysis.capture import analyze
+from tcpharness.analysis.capture import Options, analyze
 from tcpharness.analysis.catalog import DETECTORS
+from tcpharness.analysis.detector import Detector
+from tcpharness.analysis.signs import Sign
+from tcpharness.analysis.state import Side
 from tcpharness.packet.notation import parse_line
 from tcpharness.packet.pcap import Writer
+from tcpharness.packet.segment import Segment
 from tcpharness.packet.sums import is_compiled
 
 CORPUS = Path(__file__).parent / "fuzz" / "corpus"
 TELL = """
 import sys
+from io import BytesIO
 from pathlib import Path
-from tcpharness.analysis.capture import analyze
+from tcpharness.analysis.capture import Options, analyze
 from tcpharness.packet.sums import is_compiled
 assert not is_compiled()
 for name in sys.argv[1:]:
@@ -74,3 +80,17 @@ def examples(folder: Path) -> list[Path]:
                     writer.write(segment.time_ns, segment.data, segment.wire_len)
             made.append(path)
     return made
+
+
+def every(segment: Segment, this: Side, other: Side) -> None:
+    """Waits for each segment, so that none passes by."""
+
+
+def test_what_passes_by_would_have_been_silent(tmp_path: Path) -> None:
+    """The short way of nearly every segment and the long one leave the same behind."""
+    watch = Detector(every, Sign.SEGMENT, "info")
+    for path in [*sorted(CORPUS.iterdir()), *examples(tmp_path)]:
+        if path.is_file():
+            data = path.read_bytes()
+            long = analyze(BytesIO(data), options=Options(detectors=(*DETECTORS, watch)))
+            assert repr(analyze(BytesIO(data))) == repr(long), path.name

@@ -1,7 +1,7 @@
 # Widths for the compiled build; capture.py is the text, and runs as it is.
 cimport cython
 
-from tcpharness.analysis.flow cimport Tracker, apply
+from tcpharness.analysis.flow cimport Tracker, apply, check_sums, observe, pass_by, settle
 from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
@@ -26,7 +26,7 @@ cdef class Analysis:
     @cython.locals(at="Py_ssize_t")
     cpdef read_on(self, Reader reader, Segment segment)
     cpdef see(self, Segment segment)
-    @cython.locals(tracker=Tracker, side=Side, signs="long long")
+    @cython.locals(tracker=Tracker, side=Side, other=Side, signs="long long")
     cpdef see_tcp(self, Segment segment)
     cpdef see_other(self, Segment segment)
     @cython.locals(waiting="tuple", watch=Watch)

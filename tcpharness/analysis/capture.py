@@ -12,7 +12,7 @@ from tcpharness.analysis.crowd import WATCHED, Crowd
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
-from tcpharness.analysis.flow import DAY_NS, Tracker, apply
+from tcpharness.analysis.flow import DAY_NS, Tracker, apply, check_sums, observe, pass_by, settle
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet import checksum
@@ -162,16 +162,22 @@ class Analysis:
 
     def see_tcp(self, segment: Segment) -> None:
         tracker = self.tracker
-        side = tracker.see(segment)
+        side = tracker.side_of(segment)
         if tracker.ended:
             self.end(tracker.ended)
             tracker.ended = []
+        other = side.other
+        signs = check_sums(segment, side, tracker.verify)
+        if not signs and not self.always and pass_by(segment, side, other):
+            return
+        observe(segment, side, other, signs)
         signs = side.signs | self.always
         if signs:
             self.detect(segment, side, signs)
             if signs & CROWD_WATCHES:
                 self.crowd.see(segment, side, signs)
-        apply(segment, side, side.other)
+        apply(segment, side, other)
+        settle(side.flow)
 
     def see_other(self, segment: Segment) -> None:
         if segment.ethertype in self.options.ignore_ethertypes:

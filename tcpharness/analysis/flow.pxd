@@ -8,9 +8,9 @@ from tcpharness.packet.segment cimport Segment, seq_add, seq_diff
 from tcpharness.packet.sums cimport sum16
 
 cdef bytes POSSIBLE
-cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31
+cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31, MASK
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
-cdef int ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
+cdef int NOT_PSH, ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
 cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
@@ -22,7 +22,7 @@ cdef class Tracker:
     cdef public long long count, flow_count, idle_ns, mask, most_flows, sweep_at
     cdef public bint verify
     @cython.locals(side=Side)
-    cpdef Side see(self, Segment segment)
+    cpdef Side side_of(self, Segment segment)
     @cython.locals(flow=Flow, place="Py_ssize_t")
     cpdef Side find(self, Segment segment)
     @cython.locals(flow=Flow, place="Py_ssize_t")
@@ -35,10 +35,16 @@ cpdef long long mixed(long long low, long long high, long long ports) noexcept
 @cython.locals(flow=Flow)
 cpdef bint begins_anew(Segment segment, Side side) except -1
 
-@cython.locals(flow=Flow, signs="long long", flags="int")
-cpdef observe(Segment segment, Side this, Side other, bint verify)
+@cython.locals(flow=Flow, ack="long long", length="long long", win="int", advance="long long", room="long long",
+               edge="long long", now="long long")
+cpdef bint pass_by(Segment segment, Side this, Side other) except -1
+cpdef settle(Flow flow)
+cpdef bint calm(Side side) except -1
+
+@cython.locals(flow=Flow, flags="int")
+cpdef observe(Segment segment, Side this, Side other, long long signs)
 @cython.locals(data="bytes", addresses_at="Py_ssize_t", pseudo="long long")
-cpdef long long check_sums(Segment segment, Side this) except -1
+cpdef long long check_sums(Segment segment, Side this, bint verify) except -1
 cpdef long long doubtful_sum(Segment segment, Side this) except -1
 @cython.locals(signs="long long")
 cpdef long long path(Segment segment, Side this) except -1

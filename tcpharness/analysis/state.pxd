@@ -57,7 +57,7 @@ cdef class Side:
     cdef public long long rtt_min, rttvar, srtt
     cdef public object said
     cdef public long long gap_said
-    cdef public bint offload_said, snapped, super_seen
+    cdef public bint calm, offload_said, snapped, super_seen
     # facts of the segment that is being looked at
     cdef public bint acceptable_ack, acks_fin, first_was_probe, is_dsack, is_dup_ack, new_sack, stale, usable
     cdef public long long advance, edge_moved, elapsed_ns, signs

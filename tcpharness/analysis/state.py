@@ -123,7 +123,8 @@ class Side:
         "loss_ns", "loss_recover", "recover", "rto_count", "rto_first_ns", "rto_frame",
         "rto_last_ns", "tlp_sent",
         # the window it offers
-        "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1", "zero_count",
+        "calm", "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1",
+        "zero_count",
         "zero_ended_ns", "zero_frame", "zero_since_ns",
         # its segment that filled the other side's window
         "full_frame", "full_len", "full_ns", "full_seq",
@@ -192,6 +193,7 @@ class Side:
         self.rtt_min = self.rttvar = self.srtt = -1
         self.said: frozenset[str] = frozenset()
         self.gap_said = -1
+        self.calm = False  # segments may pass by (flow.settle)
         self.offload_said = self.snapped = self.super_seen = False
         self.acceptable_ack = self.usable = True
         self.first_was_probe = self.stale = False

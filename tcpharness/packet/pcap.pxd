@@ -5,6 +5,7 @@ from tcpharness.packet.source cimport Source
 
 cdef long long MOST_FRAME_LEN, MOST_BLOCK_LEN
 cdef int RECORD_HEADER_LEN, PACKET
+cdef bint COMPILED
 
 cdef class Reader:
     cdef public object file

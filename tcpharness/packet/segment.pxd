@@ -2,6 +2,7 @@
 cimport cython
 
 cdef long long SEQ_HALF, MASK
+cdef bint COMPILED
 cdef int ETHERNET, SLL, RAW_IP, TCP_HEADER_LEN
 
 cdef class Segment:
@@ -30,7 +31,7 @@ cpdef bint seq_le(long long a, long long b) noexcept
 @cython.locals(ip_at="Py_ssize_t", ethertype="int")
 cpdef read_frame(Segment segment, bytes data, Py_ssize_t at, Py_ssize_t stop, int linktype)
 
-@cython.locals(length="int", high="long long", low="long long")
+@cython.locals(length="int")
 cpdef bint read_plain_ipv4(Segment segment, bytes data, Py_ssize_t at, Py_ssize_t stop) except -1
 
 @cython.locals(length="int")
@@ -40,7 +41,7 @@ cpdef bint read_plain_ipv6(Segment segment, bytes data, Py_ssize_t at, Py_ssize_
 cpdef long long eight_bytes(bytes data, Py_ssize_t at) except? -1
 
 @cython.locals(data="bytes", at="Py_ssize_t", end="Py_ssize_t", high="long long", low="long long", words="int",
-               header_len="int", flags="int")
+               header_len="int", flags="int", payload_at="Py_ssize_t")
 cpdef read_tcp(Segment segment)
 
 @cython.locals(data="bytes", stop="Py_ssize_t", kind="int", length="int")

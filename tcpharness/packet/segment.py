@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tcpharness.packet.address import address_text, mac_text
 from tcpharness.packet.ip import IpHeader, read_ip
 from tcpharness.packet.link import ETHERNET, RAW_IP, SLL, read_link
+from tcpharness.packet.sums import is_compiled
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 FLAG_LETTERS = "FSRP.UEWe"  # tcpdump's, from bit 0 on
@@ -22,7 +23,9 @@ FLAG_LETTERS = "FSRP.UEWe"  # tcpdump's, from bit 0 on
 SPORT, DPORT, SEQ, ACK_NUMBER, OFFSET_RESERVED, FLAGS, WINDOW, CKSUM, URGENT, OPTIONS = (
     0, 2, 4, 8, 12, 13, 14, 16, 18, 20,
 )  # fmt: skip
-TCP_HEADER_LEN = 20
+TCP_HEADER, TCP_HEADER_LEN = Struct("!HHIIBBHHH"), 20
+IPV4_REST = Struct("!4xH4xHII")  # of the header: id, checksum, addresses
+COMPILED = is_compiled()
 
 EOL, NOP, MSS, WSCALE, SACK_OK, SACK, TIMESTAMP = 0, 1, 2, 3, 4, 5, 8
 TWO_NUMBERS = Struct("!II")
@@ -250,14 +253,14 @@ def read_plain_ipv4(segment: Segment, data: bytes, at: int, stop: int) -> bool:
         return False
     segment.version, segment.ip_at, segment.ip_header_len, segment.src_at = 4, at, 20, at + 12
     segment.tos, segment.ip_len, segment.ttl, segment.proto = data[at + 1], length, data[at + 8], 6
-    segment.id = data[at + 4] << 8 | data[at + 5]
     segment.df, segment.mf, segment.frag_offset = data[at + 6] & 0x40 != 0, False, 0
-    segment.ip_cksum = data[at + 10] << 8 | data[at + 11]
     segment.src_high = segment.dst_high = 0
-    high, low = data[at + 12] << 8 | data[at + 13], data[at + 14] << 8 | data[at + 15]
-    segment.src_low = high << 16 | low
-    high, low = data[at + 16] << 8 | data[at + 17], data[at + 18] << 8 | data[at + 19]
-    segment.dst_low = high << 16 | low
+    if COMPILED:
+        segment.id = data[at + 4] << 8 | data[at + 5]
+        segment.ip_cksum = data[at + 10] << 8 | data[at + 11]
+        segment.src_low, segment.dst_low = four_bytes(data, at + 12), four_bytes(data, at + 16)
+    else:
+        segment.id, segment.ip_cksum, segment.src_low, segment.dst_low = IPV4_REST.unpack_from(data, at)
     segment.tcp_at, segment.tcp_len = at + 20, length - 20
     segment.end = stop if stop < at + length else at + length
     read_tcp(segment)
@@ -298,22 +301,27 @@ def read_tcp(segment: Segment) -> None:
     """The TCP header at `tcp_at`, of which at least 20 bytes are there, and its options."""
     data, at = segment.data, segment.tcp_at
     segment.is_tcp = True
-    segment.sport, segment.dport = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
-    # Through a local of 64 bits: in C a byte times 2 ** 24 would overflow.
-    high, low = data[at + 4] << 8 | data[at + 5], data[at + 6] << 8 | data[at + 7]
-    segment.seq = high << 16 | low
-    high, low = data[at + 8] << 8 | data[at + 9], data[at + 10] << 8 | data[at + 11]
-    segment.ack = high << 16 | low
-    words = data[at + 12]
+    if COMPILED:
+        segment.sport, segment.dport = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+        # Through a local of 64 bits: in C a byte times 2 ** 24 would overflow.
+        high, low = data[at + 4] << 8 | data[at + 5], data[at + 6] << 8 | data[at + 7]
+        segment.seq = high << 16 | low
+        high, low = data[at + 8] << 8 | data[at + 9], data[at + 10] << 8 | data[at + 11]
+        segment.ack = high << 16 | low
+        words, flags = data[at + 12], data[at + 13]
+        segment.win = data[at + 14] << 8 | data[at + 15]
+        segment.cksum = data[at + 16] << 8 | data[at + 17]
+        segment.urg = data[at + 18] << 8 | data[at + 19]
+    else:  # the same in one step of the interpreter
+        (segment.sport, segment.dport, segment.seq, segment.ack, words, flags, segment.win, segment.cksum,
+         segment.urg) = TCP_HEADER.unpack_from(data, at)  # fmt: skip
     segment.offset, segment.reserved = words >> 4, words >> 1 & 7
-    segment.flags = data[at + 13] | (words & 1) << 8
-    segment.win = data[at + 14] << 8 | data[at + 15]
-    segment.cksum = data[at + 16] << 8 | data[at + 17]
-    segment.urg = data[at + 18] << 8 | data[at + 19]
+    segment.flags = flags = flags | (words & 1) << 8
     end = segment.end
     segment.whole = end - at == segment.tcp_len
     header_len = segment.offset * 4
-    segment.payload_at = min(at + max(header_len, 20), end)
+    payload_at = at + header_len if header_len > 20 else at + 20
+    segment.payload_at = payload_at if payload_at < end else end
     segment.payload_len = 0
     if header_len < 20:
         segment.malformed = f"data offset {segment.offset} is below 5 (RFC 9293 3.1)"
@@ -321,7 +329,6 @@ def read_tcp(segment: Segment) -> None:
         segment.malformed = f"data offset {segment.offset} points past the segment of {segment.tcp_len} bytes"
     else:
         segment.payload_len = segment.tcp_len - header_len
-    flags = segment.flags
     segment.next_seq = (segment.seq + segment.payload_len + (flags & 1) + (flags >> 1 & 1)) & MASK
     if header_len == 20:
         return
@@ -334,10 +341,7 @@ def read_tcp(segment: Segment) -> None:
         and data[at + 22] == 8
         and data[at + 23] == 10
     ):
-        high, low = data[at + 24] << 8 | data[at + 25], data[at + 26] << 8 | data[at + 27]
-        segment.tsval = high << 16 | low
-        high, low = data[at + 28] << 8 | data[at + 29], data[at + 30] << 8 | data[at + 31]
-        segment.tsecr = high << 16 | low
+        segment.tsval, segment.tsecr = four_bytes(data, at + 24), four_bytes(data, at + 28)
     elif header_len > 20:
         take_options(segment, at + 20, segment.payload_at < at + header_len)
 
@@ -377,6 +381,8 @@ def take_option(segment: Segment, data: bytes, kind: int, length: int, at: int) 
 
 
 def four_bytes(data: bytes, at: int) -> int:
+    if not COMPILED:
+        return int.from_bytes(data[at : at + 4], "big")
     high, low = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
     return high << 16 | low
 
