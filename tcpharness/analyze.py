@@ -15,7 +15,7 @@ from tcpharness.analysis.capture import Options, analyze
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.finding import CaptureReport, Finding, Level
 from tcpharness.analysis.where import parse_where
-from tcpharness.capture_file import Input, Refused, opened
+from tcpharness.capture_file import Input, Refused, opened, said_of
 from tcpharness.report import findings
 from tcpharness.report.findings import Shown, View
 from tcpharness.report.tally import Tally, merged
@@ -57,7 +57,8 @@ def analyze_files(args: argparse.Namespace) -> int:
             if report is None:
                 continue
             shown = Shown(report, view)
-            show(path, source, shown, args)
+            if is_readable(report) or args.json or args.jsonl:
+                show(path, source, shown, args)
         totals.add(shown)
         totals.worse |= Shown(report, View("info", where)).worse_than(args.fail_on)
     if len(args.files) > 1 and not (args.json or args.jsonl):
@@ -65,6 +66,11 @@ def analyze_files(args: argparse.Namespace) -> int:
     if not totals.files:
         return USAGE
     return FAILED if totals.worse else OK
+
+
+def is_readable(report: CaptureReport) -> bool:
+    """False when not a single frame was: then its problem is all that there is to say."""
+    return bool(report.frames or not report.problems)
 
 
 def options_for(args: argparse.Namespace) -> Options:
@@ -94,7 +100,7 @@ def read(path: Path, source: Path, expression: str, options: Options) -> Capture
     try:
         with opened(source, expression) as file:
             report = analyze(file, options=options)  # type: ignore[arg-type]
-        report.problems += file.problems
+        report.problems = [said_of(problem, file) for problem in report.problems] + file.problems
     except OSError as error:
         complain(path, error.strerror or str(error))
         return None

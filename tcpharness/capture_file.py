@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import subprocess
 
 SHOWN_AFTER_NS = 1_000_000_000
+TRUNCATED = ("truncated at byte", "the file is empty")
 SHOWN_EVERY_NS = 200_000_000
 STILL_READING_S = 1.0
 FILE_HEADER_LEN = 24  # of pcap, which is what tcpdump writes
@@ -44,6 +45,7 @@ class Input:
         self.file, self.tell, self.begin = file, tell, begin
         self.done = 0
         self.problems: list[str] = []
+        self.growing = False  # somebody was still writing it when it was left
 
     def read(self, size: int = CHUNK, /) -> bytes:
         if self.begin:
@@ -54,6 +56,30 @@ class Input:
         if self.tell:
             self.tell(self.done)
         return data
+
+
+def is_being_written(file: BinaryIO) -> bool:
+    """True when somebody has the file open for writing, as the kernel tells who asks for a lease of it.
+
+    No lease is given while there is a writer (fcntl(2), F_SETLEASE); one that is given is given back at once.
+    False for pipes, and where the file belongs to somebody else.
+    """
+    import fcntl
+    import signal
+
+    try:
+        # A writer that comes in between waits for a moment, and is told by a signal that nobody minds.
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (OSError, ValueError) as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
+def said_of(problem: str, file: Input) -> str:
+    """The problem in other words, when it is only that the file is not complete yet."""
+    return f"still being written: {problem}" if file.growing and problem.startswith(TRUNCATED) else problem
 
 
 @contextmanager
@@ -67,11 +93,13 @@ def opened(path: Path, expression: str = "", *, quiet: bool = False) -> Iterator
         stdin = cast("BinaryIO", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
         with watched(stdin, "standard input", 0, quiet) as file, filtered(file, expression) as passed:
             yield passed
+            passed.growing = is_being_written(sys.stdin.buffer)
         return
     with path.open("rb") as plain_file:
         size = os.fstat(plain_file.fileno()).st_size
         with watched(plain_file, str(path), size, quiet) as file, filtered(file, expression) as passed:
             yield passed
+            passed.growing = is_being_written(plain_file)
 
 
 # --- progress ----------------------------------------------------------------------------------

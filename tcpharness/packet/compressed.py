@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from tcpharness.packet.source import CHUNK, NotReadable, Readable, Source
+from tcpharness.packet.source import NotReadable, Readable, Source
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+PIECE = 1 << 10
 
 
 def plain(source: Source) -> Source:
@@ -88,33 +90,52 @@ def zstd_reader(source: Source) -> Readable:
         except ImportError:
             continue
         if name == "zstandard":
-            reader: Readable = module.ZstdDecompressor().stream_reader(
-                Taking(source), read_across_frames=True
-            )
-        else:
-            reader = module.ZstdFile(Taking(source))
-        return Guarded(reader, source, module.ZstdError)
-    raise NotReadable("compressed by zstd, which this Python cannot undo; `zstd -d` it, or install zstandard")
+            return Unpacking(source, ByPackage(module), module.ZstdError)
+        return Unpacking(source, module.ZstdDecompressor, module.ZstdError)
+    raise NotReadable(
+        "compressed by zstd, which this Python cannot undo: `pip install 'tcpharness[zstd]'`"
+        " (zstandard), or `zstd -d` the file"
+    )
 
 
-class Taking:
-    """A source as a file object."""
+class ByPackage:
+    """The zstandard package's decompressors of one frame, which are like those of the standard library."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, module: Any) -> None:
+        self.module = module
 
-    def read(self, size: int = CHUNK, /) -> bytes:
-        return self.source.take(size if size >= 0 else CHUNK)
+    def __call__(self) -> Any:
+        return self.module.ZstdDecompressor().decompressobj()
 
 
-class Guarded:
-    """A decompressor whose own error becomes a problem with a place."""
+class Unpacking:
+    """zstd, frame after frame (RFC 8878 3); a damaged or short one ends in a problem that names the byte.
 
-    def __init__(self, reader: Readable, source: Source, error: type[Exception]) -> None:
-        self.reader, self.source, self.error = reader, source, error
+    Fed by little pieces, because what one unpacks to is bounded only by its length.
+    """
+
+    def __init__(self, source: Source, begin: Callable[[], Any], error: type[Exception]) -> None:
+        self.source, self.begin, self.error = source, begin, error
+        self.frame: Any = None  # the decompressor of the frame that has begun
+        self.waiting = b""
 
     def read(self, size: int, /) -> bytes:
-        try:
-            return self.reader.read(size)
-        except (self.error, EOFError) as error:
-            raise NotReadable(f"zstd is damaged before byte {self.source.at}: {error}") from None
+        """Whatever the next pieces hold, of any length; b"" at the end."""
+        while True:
+            data = self.waiting or self.source.take(PIECE)
+            if not data:
+                if self.frame is not None:
+                    raise NotReadable(f"truncated at byte {self.source.at}: zstd ends in the middle")
+                return b""
+            try:
+                self.frame = self.frame or self.begin()
+                found: bytes = self.frame.decompress(data)
+            except (self.error, EOFError) as error:
+                place = self.source.at - len(data)
+                raise NotReadable(f"zstd is damaged after byte {place}: {error}") from None
+            self.waiting = b""
+            if self.frame.eof:
+                self.waiting = self.frame.unused_data
+                self.frame = None
+            if found:
+                return found

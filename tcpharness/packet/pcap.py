@@ -16,6 +16,7 @@ from struct import Struct, pack
 from typing import BinaryIO
 
 from tcpharness.packet.compressed import plain
+from tcpharness.packet.formats import HEAD_LEN, not_a_capture
 from tcpharness.packet.pcapng import (
     MOST_BLOCK_LEN,
     PACKET,
@@ -30,6 +31,7 @@ from tcpharness.packet.sums import is_compiled
 
 MICRO, NANO, MICRO_PADDED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
 SCALES = {MICRO: 1000, NANO: 1, MICRO_PADDED: 1000}
+MAGICS = (SECTION_HEADER, *(pack(order + "I", magic) for order in "<>" for magic in SCALES))
 # No link has longer frames; a longer record is a lie, and believing it would cost its length in memory.
 MOST_FRAME_LEN = 16 << 20
 FILE_HEADER_LEN, RECORD_HEADER_LEN = 24, 16
@@ -106,12 +108,14 @@ class Reader:
             self.section = read_section(source)
             return
         for order in "<>":
-            number = Struct(order + "I").unpack(magic.ljust(4, b"\0"))[0]
-            if number in SCALES and len(magic) == 4:
+            number = int.from_bytes(magic, "little" if order == "<" else "big")
+            if number in SCALES:
                 self.format = "pcap"
                 self.begin_pcap(order, number)
                 return
-        raise NotReadable(f"not a capture: it begins with {magic.hex()}; expected pcap or pcapng")
+        if any(known.startswith(magic) for known in MAGICS):
+            raise NotReadable(f"truncated at byte {source.at}: too short to say which kind of capture it is")
+        raise NotReadable(not_a_capture(magic + source.peek(HEAD_LEN - 4)))
 
     def begin_pcap(self, order: str, magic: int) -> None:
         header = self.source.take(FILE_HEADER_LEN - 4)

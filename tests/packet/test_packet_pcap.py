@@ -138,7 +138,7 @@ def test_cut_anywhere_the_rest_is_read_and_the_byte_is_named(data: bytes) -> Non
     ("data", "says"),
     [
         (b"", "the file is empty"),
-        (b"PNG\r\n" * 10, "not a capture: it begins with 504e470d; expected pcap or pcapng"),
+        (b"PNG\r\n" * 10, "not a capture: it begins with 504e470d (text); expected pcap or pcapng"),
         (written()[:30], "truncated at byte 30: inside a record header"),
         (written()[:24] + b"\xff" * 16, "byte 24: a record of 4294967295 bytes is not believable"),
         (
