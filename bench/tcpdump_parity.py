@@ -163,7 +163,7 @@ def compare(place: str, segment: Segment, ours: str, theirs: str, found: Compari
         return
     found.packets += 1
     mine, other = fields(ours), fields(innermost(theirs, tcp.start()))
-    if segment.flags & AE and not found.knows_ae:
+    if segment.flags & AE and "flags" in mine and not found.knows_ae:
         mine["flags"] = mine["flags"].replace("e", "") or "none"
         found.explained["the flag AE, which tcpdump prints from version 5 on"] += 1
     tell(place, mine, other, found)

@@ -15,15 +15,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.detector import Detector, Hit, Rule
 from tcpharness.analysis.signs import Sign
-
-if TYPE_CHECKING:
-    from tcpharness.analysis.state import Side
-    from tcpharness.packet.segment import Segment
 
 GROUP = "tcpharness.detectors"
 EXPECTED = "expected a function of (segment, this, other), or a Detector"
@@ -122,16 +118,17 @@ def made(entry: object, where: str) -> Detector:
 def guarded(function: Callable[..., object]) -> Rule:
     """The function, its mistakes told with the frame at which they happened."""
 
+    name = getattr(function, "__name__", "a detector")
+
     @functools.wraps(function)
-    def call(segment: Segment, this: Side, other: Side) -> Hit | None:
+    def call(about: Any, *sides: Any) -> Hit | None:
         try:
-            hit = function(segment, this, other)
+            hit = function(about, *sides)
         except Exception as error:
-            name = getattr(function, "__name__", "a detector")
-            raise DetectorError(f"{place(error)}: {name} at frame {segment.frame}: {said(error)}") from error
+            raise DetectorError(f"{place(error)}: {name} at frame {about.frame}: {said(error)}") from error
         if hit is not None and not isinstance(hit, Hit):
             given = type(hit).__name__
-            raise DetectorError(f"{function.__name__} gave {given} {hit!r:.60} at frame {segment.frame}; "
+            raise DetectorError(f"{name} gave {given} {hit!r:.60} at frame {about.frame}; "
                                 "expected a Hit or None")  # fmt: skip
         return hit
 

@@ -180,7 +180,6 @@ IP_NAMES = {
     137: "SSRR",
     148: "RA",
 }
-ROUTES, TIMES = (7, 131, 137), 68
 
 
 def ip_options_text(data: bytes) -> str:
@@ -194,9 +193,7 @@ def ip_options_text(data: bytes) -> str:
             words.append(f"{name} [bad length {length}]")
             break
         value = data[at + 2 : at + length]
-        words.append(
-            name + (route_text(value) if kind in ROUTES else times_text(value) if kind == TIMES else "")
-        )
+        words.append(name + IP_VALUES[kind](value) if kind in IP_VALUES else name)
         at += length
         if kind == 0:
             break
@@ -228,3 +225,18 @@ def times_text(value: bytes) -> str:
         words += f"{' ^ ' if at + 3 == pointer else ' '}{time}@{address}"
     words += " ^ " if pointer == len(value) + 3 else ""
     return words + (f" [{missed} hops not recorded]}}" if missed else "}")
+
+
+def alert_text(value: bytes) -> str:
+    """RFC 2113 2.1: the only value there is, zero, goes without saying."""
+    found = int.from_bytes(value, "big")
+    return f" value {found}" if found else ""
+
+
+IP_VALUES: dict[int, Callable[[bytes], str]] = {
+    7: route_text,
+    68: times_text,
+    131: route_text,
+    137: route_text,
+    148: alert_text,
+}

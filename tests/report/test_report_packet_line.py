@@ -12,6 +12,8 @@ from pathlib import Path
 from struct import pack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tcpharness.packet.encode import MAC_DST, MAC_SRC, Frame, encode
 from tcpharness.packet.notation import parse_line
@@ -63,7 +65,8 @@ fe04 1234 4606 deadbeef ae02 00 0100 01 1e02 1e03 00 1e04 0001 1e04 0181 1e0c 00
 50 1e04 5107 1e05 5107 00 1e0c 6000 0000000000000009 1e0b 6000 00000000000009 1e0c 7000 0102030405060708
 1e03 70 1e04 8000 1e06 f000 0102
 """
-IP_OPTIONS = ("94040000", "01010100", "070704 01020304 00", "070708 01020304 00", "070705 01020304 00",
+IP_OPTIONS = ("94040000", "94041000", "01010100",
+              "070704 01020304 00", "070708 01020304 00", "070705 01020304 00",
               "440c0500 0000000100000002", "440c0d01 0102030400000007", "8206 0000 0000 0000", "88040102",
               "0703 04 00",
               "ff 05 000000 000000")  # fmt: skip
@@ -135,6 +138,10 @@ def flow_label_frame() -> bytes:
     whole = bytearray(encode(Frame("fe80::1", "fe80::2", 4, 10105, 1, 1, 0x10, 9)))
     whole[14:18] = pack("!I", 6 << 28 | 0xAC << 20 | 0x12345)
     return bytes(whole)
+
+
+FRAMES = [parse_line(line).data for line in CONVERSATION.splitlines()]
+FRAMES += [*option_frames(), *ip_option_frames(), *extension_frames(), flow_label_frame()]
 
 
 def capture() -> bytes:
@@ -214,3 +221,15 @@ def test_a_length_of_zero_is_a_super_packet() -> None:
     whole = bytearray(encode(Frame("10.0.0.1", "10.0.0.2", 4, 5, flags=0x10, payload=bytes(2000))))
     whole[16:18] = b"\0\0"
     assert "proto TCP (6), length 2040 [was 0, presumed TSO]" in PacketLines(clock).line(decode(bytes(whole)))
+
+
+@given(data=st.data())
+def test_no_damage_raises(data: st.DataObject) -> None:
+    frame = bytearray(data.draw(st.sampled_from(FRAMES)))
+    for at, value in data.draw(st.lists(st.tuples(st.integers(12, 100), st.integers(0, 255)), max_size=8)):
+        if at < len(frame):
+            frame[at] = value
+    kept = bytes(frame[: data.draw(st.integers(0, len(frame)))])
+    linktype = data.draw(st.sampled_from([1, 1, 1, 9, 101, 113, 127]))
+    segment = decode(kept, linktype, wire_len=len(kept) + data.draw(st.integers(0, 50)))
+    assert PacketLines(clock).line(segment).startswith("00:00:00.000000 ")
