@@ -13,7 +13,7 @@ IPV4 = Struct("!BBHHHBBH")  # version+IHL, tos, total length, id, flags+offset, 
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION)
 TCP, UDP, IN_IPV4, IN_IPV6, GRE = 6, 17, 4, 41, 47
-VXLAN_PORT, GENEVE_PORT = 4789, 6081
+VXLAN_PORT, LINUX_VXLAN_PORT, GENEVE_PORT = 4789, 8472, 6081
 KINDS = {
     1: "icmp", 2: "igmp", TCP: "tcp", UDP: "udp", IN_IPV4: "ipip", IN_IPV6: "ipip", GRE: "gre", 50: "esp",
     51: "ah", 58: "icmpv6", 89: "ospf", 103: "pim", 112: "vrrp", 132: "sctp", 59: "no next header",
@@ -180,7 +180,8 @@ def _inside(data: bytes, outer: IpHeader) -> tuple[str, int] | None:
         return _inside_gre(data, at)
     if outer.proto == UDP and at + 16 <= outer.end:
         port = data[at + 2] << 8 | data[at + 3]
-        if port == VXLAN_PORT:
+        # RFC 7348 5: the I flag is set. Linux' own port is another protocol's as well, so there it must be.
+        if port == VXLAN_PORT or (port == LINUX_VXLAN_PORT and data[at + 8 : at + 12] == b"\x08\0\0\0"):
             return _ethernet_inside("vxlan", data, at + 16)
         if port == GENEVE_PORT:
             return _inside_geneve(data, at + 8)
@@ -196,7 +197,12 @@ def _inside_geneve(data: bytes, at: int) -> tuple[str, int] | None:
 
 
 def _ethernet_inside(name: str, data: bytes, at: int) -> tuple[str, int] | None:
-    return (name, at + 14) if data[at + 12 : at + 14] in (b"\x08\x00", b"\x86\xdd") else None
+    """Past the Ethernet header and at most two VLAN tags."""
+    at += 12
+    for _ in range(2):
+        if data[at : at + 2] in (b"\x81\x00", b"\x88\xa8"):
+            at += 4
+    return (name, at + 2) if data[at : at + 2] in (b"\x08\x00", b"\x86\xdd") else None
 
 
 def _inside_gre(data: bytes, at: int) -> tuple[str, int] | None:

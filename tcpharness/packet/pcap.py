@@ -176,7 +176,7 @@ class Reader:
                 self.packet_block(section, big, length)
                 return True
             frame = read_block(source, section, kind, length)
-            self.drops = section.dropped()
+            self.drops = section.dropped
             if frame is not None:
                 self.data, self.data_at, self.cap_len = frame.data, 0, len(frame.data)
                 self.time_ns, self.wire_len = frame.time_ns, frame.wire_len
@@ -203,7 +203,7 @@ class Reader:
             )
         if length - cap_len >= 40:  # options
             note_drops(section, interface, data[at + 28 + ((cap_len + 3) & ~3) : at + length - 4])
-            self.drops = section.dropped()
+            self.drops = section.dropped
         self.data, self.data_at, self.cap_len = data, at + 28, cap_len
         if high < interface.most_high:
             self.time_ns = (high << 32 | low) * interface.unit_ns

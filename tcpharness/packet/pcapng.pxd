@@ -4,11 +4,11 @@ cdef class Interface:
     cdef public object units_per_second
     # Of any length: before it is divided, a time may need far more than 64 bits.
     cpdef time_ns(self, high, low)
-    cpdef drop(self, count)
 
 cdef class Section:
     cdef public bint big
     cdef public str order
-    cdef public object lost
+    cdef public object dropped
     cdef public list interfaces
+    cpdef drops(self, Interface interface, total)
     cpdef Interface interface(self, long long number, long long at)

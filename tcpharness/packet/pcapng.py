@@ -14,6 +14,7 @@ TSRESOL, TSOFFSET = 9, 14  # options of an interface
 DROP_COUNT = 4  # option of a packet
 IFDROP, OSDROP = 5, 7  # options of a statistics block
 MOST_BLOCK_LEN = 32 << 20
+MOST_INTERFACES = 1 << 16
 MOST_OFFSET_S = 1 << 32  # seconds; beyond, the offset is no time
 LAST_NS = (1 << 62) - 1  # in the year 2116; the difference of two times fits 64 bits as well
 MOST_DROPS = 1 << 48  # a capture that says more lies
@@ -45,19 +46,16 @@ class Interface:
         time_ns = units * 1_000_000_000 // self.units_per_second + self.offset_ns
         return max(min(time_ns, LAST_NS), -LAST_NS)
 
-    def drop(self, count: int) -> None:
-        self.dropped = min(self.dropped + count, MOST_DROPS)
-
 
 class Section:
-    """Byte order and interfaces; `lost` are the frames that earlier sections say were dropped."""
+    """Byte order and interfaces; `dropped` are the frames that it, and sections before it, say were lost."""
 
-    __slots__ = ("big", "interfaces", "lost", "order")
+    __slots__ = ("big", "dropped", "interfaces", "order")
 
-    def __init__(self, big: bool, lost: int = 0) -> None:
+    def __init__(self, big: bool, dropped: int = 0) -> None:
         self.big = big
         self.order = ">" if big else "<"
-        self.lost = lost
+        self.dropped = dropped
         self.interfaces: list[Interface] = []
 
     def unpack(self, shape: str, body: bytes, at: int = 0) -> tuple[int, ...]:
@@ -68,8 +66,11 @@ class Section:
             raise NotReadable(f"byte {at}: a packet of interface {number}, of which there is no description")
         return self.interfaces[number]
 
-    def dropped(self) -> int:
-        return self.lost + sum(interface.dropped for interface in self.interfaces)
+    def drops(self, interface: Interface, total: int) -> None:
+        """The interface has lost so many by now."""
+        total = min(total, MOST_DROPS)
+        self.dropped += total - interface.dropped
+        interface.dropped = total
 
 
 def read_block(source: Source, section: Section, kind: int, length: int) -> Frame | None:
@@ -77,8 +78,8 @@ def read_block(source: Source, section: Section, kind: int, length: int) -> Fram
     at = source.at
     if source.peek(4) == SECTION_HEADER:
         source.skip(4)
-        again = read_section(source, section.dropped())
-        section.big, section.order, section.lost = again.big, again.order, again.lost
+        again = read_section(source, section.dropped)
+        section.big, section.order = again.big, again.order
         section.interfaces = []
         return None
     source.skip(8)
@@ -89,7 +90,7 @@ def read_block(source: Source, section: Section, kind: int, length: int) -> Fram
         raise NotReadable(f"byte {at}: a block of type {kind} is shorter than its own fields") from None
 
 
-def read_section(source: Source, lost: int = 0) -> Section:
+def read_section(source: Source, dropped: int = 0) -> Section:
     """A section header, whose type has been taken already."""
     at = source.at - 4
     head = source.take(8)
@@ -101,7 +102,7 @@ def read_section(source: Source, lost: int = 0) -> Section:
         raise NotReadable(f"byte {at}: a section header of {total} bytes is not believable")
     if len(source.take(total - 12)) < total - 12:
         raise NotReadable(f"truncated at byte {source.at}: inside the section header")
-    return Section(order == ">", lost)
+    return Section(order == ">", dropped)
 
 
 def _body(source: Source, length: int, at: int) -> bytes:
@@ -121,6 +122,8 @@ def _block(section: Section, kind: int, body: bytes, at: int) -> Frame | None:
     if kind == PACKET:  # the reader takes all that are long enough to be one
         raise NotReadable(f"byte {at}: a block of type {PACKET} is shorter than its own fields")
     if kind == INTERFACE:
+        if len(section.interfaces) == MOST_INTERFACES:
+            raise NotReadable(f"byte {at}: more than {MOST_INTERFACES} interfaces are not believable")
         section.interfaces.append(_interface(section, body))
     elif kind == STATISTICS:
         _statistics(section, body, at)
@@ -150,7 +153,7 @@ def note_drops(section: Section, interface: Interface, rest: bytes) -> None:
     """The options of a packet: what was dropped since the one before."""
     for code, value in options(section, rest):
         if code == DROP_COUNT and len(value) == 8:
-            interface.drop(section.unpack("Q", value)[0])
+            section.drops(interface, interface.dropped + section.unpack("Q", value)[0])
 
 
 def _simple(section: Section, body: bytes, at: int) -> Frame:
@@ -164,7 +167,10 @@ def _simple(section: Section, body: bytes, at: int) -> Frame:
 def _obsolete(section: Section, body: bytes, at: int) -> Frame:
     number, drops, high, low, cap_len, wire_len = section.unpack("HHIIII", body)
     interface = section.interface(number, at)
-    interface.drop(drops if drops != 0xFFFF else 0)
+    if drops != 0xFFFF:  # not known
+        section.drops(interface, interface.dropped + drops)
+    if 20 + cap_len > len(body):
+        raise NotReadable(f"byte {at}: a packet says {cap_len} bytes, its block has {len(body) - 20}")
     return Frame(
         interface.time_ns(high, low),
         body[20 : 20 + cap_len],
@@ -183,7 +189,7 @@ def _statistics(section: Section, body: bytes, at: int) -> None:
         if code in (IFDROP, OSDROP) and len(value) == 8
     ]
     if counts:
-        interface.dropped = max(interface.dropped, min(sum(counts), MOST_DROPS))
+        section.drops(interface, max(interface.dropped, sum(counts)))
 
 
 def options(section: Section, data: bytes) -> Iterator[tuple[int, bytes]]:

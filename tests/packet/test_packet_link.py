@@ -79,6 +79,9 @@ FRAMES = {
     "gre with key": (101, ipv4(47, b"\x20\0\x08\0\0\0\0\1" + IP4)),
     "gre bridged": (101, ipv4(47, b"\0\0\x65\x58" + ETHERNET)),
     "vxlan": (101, udp(4789, b"\x08\0\0\0\0\0\1\0" + ETHERNET)),
+    "linux vxlan": (101, udp(8472, b"\x08\0\0\0\0\0\1\0" + ETHERNET)),
+    "vlan in vxlan": (101, udp(4789, b"\x08\0\0\0\0\0\1\0" + MACS + b"\x81\0\0\x05\x08\0" + IP4)),
+    "vlan in gre": (101, ipv4(47, b"\0\0\x65\x58" + MACS + b"\x88\xa8\0\1\x81\0\0\x05\x08\0" + IP4)),
     "geneve": (101, udp(6081, b"\x01\0\x65\x58\0\0\1\0\0\0\0\0" + ETHERNET6)),
 }  # fmt: skip
 
@@ -90,8 +93,8 @@ def test_the_segment_is_found(name: str) -> None:
     assert segment.is_tcp, segment.kind
     assert (segment.sport, segment.dport, segment.seq, segment.payload) == (40000, 105, 7, b"abc")
     assert segment.malformed is None
-    tunnels = {"ipip": "ipip", "6in4": "ipip", "gre": "gre", "gre with key": "gre", "gre bridged": "gre"}
-    assert segment.tunnel == tunnels.get(name, name if name in ("vxlan", "geneve") else "")
+    kind = next((word for word in ("gre", "vxlan", "geneve") if word in name), "")
+    assert segment.tunnel == ("ipip" if name in ("ipip", "6in4") else kind)
 
 
 @pytest.mark.parametrize("name", FRAMES)

@@ -150,6 +150,11 @@ def test_cut_anywhere_the_rest_is_read_and_the_byte_is_named(data: bytes) -> Non
             section("<") + interface("<") + block("<", 6, b"\0" * 8),
             "a block of type 6 is shorter than its own fields",
         ),
+        (
+            section("<") + interface("<") + block("<", 2, pack("<HHIIII", 0, 0, 0, 0, 9, 9) + b"x"),
+            "byte 48: a packet says 9 bytes, its block has 4",
+        ),
+        (section("<") + interface("<") * ((1 << 16) + 1), "more than 65536 interfaces are not believable"),
         (b"\x0a\x0d\x0d\x0a" + b"\0" * 40, "without its byte-order mark"),
         (gzip.compress(written())[:60], "gzip ends in the middle"),
         (gzip.compress(b"")[:10] + b"\x07" * 40, "gzip is damaged"),
