@@ -28,6 +28,7 @@ cdef class Analysis:
     cpdef see(self, Segment segment)
     @cython.locals(tracker=Tracker, side=Side, other=Side, signs="long long")
     cpdef see_tcp(self, Segment segment)
+    cpdef detect_after(self, Segment segment, Side side)
     cpdef see_other(self, Segment segment)
     @cython.locals(waiting="tuple", watch=Watch)
     cpdef detect(self, Segment segment, Side side, long long signs)

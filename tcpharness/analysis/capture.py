@@ -169,6 +169,8 @@ class Analysis:
         other = side.other
         signs = check_sums(segment, side, tracker.verify)
         if not signs and not self.always and pass_by(segment, side, other):
+            if side.after:
+                self.detect_after(segment, side)
             return
         observe(segment, side, other, signs)
         signs = side.signs | self.always
@@ -178,6 +180,13 @@ class Analysis:
                 self.crowd.see(segment, side, signs)
         apply(segment, side, other)
         settle(side.flow)
+        if side.after:
+            self.detect_after(segment, side)
+
+    def detect_after(self, segment: Segment, side: Side) -> None:
+        """What was found while the segment was taken in."""
+        signs, side.after = side.after, 0
+        self.detect(segment, side, signs)
 
     def see_other(self, segment: Segment) -> None:
         if segment.ethertype in self.options.ignore_ethertypes:

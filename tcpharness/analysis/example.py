@@ -16,7 +16,7 @@ END = re.compile(r"(\d+(?:\.\d+)?)\s+end\s*$")
 DROPS = re.compile(r"\S+\s+drops\s+(\d+)\s+of\s+(\d+)\s*$")
 MANY = re.compile(r"(\d+\.\d{3})\s+x(\d+)\+(\d+\.\d{3})\s+(.*)$")
 ICMP = re.compile(r"(\d+(?:\.\d+)?)\s+icmp\s+(\w+)\s+(?:mtu\s+(\d+)\s+)?about\s+(.*)$")
-PLACE = re.compile(r"\{n(?:\+(\d+))?\}")
+PLACE = re.compile(r"\{n(?:\*(\d+))?(?:\+(\d+))?\}")
 ROUTER, ROUTER6 = "10.0.0.254", "2001:db8::fe"
 
 
@@ -25,7 +25,7 @@ def play(lines: Iterable[str]) -> list[Finding]:
 
     `9.000 end`: the capture goes on until then. `0.000 drops 5 of 100`: the capturing program's word.
     `0.000 x20+0.010 10.0.0.1.40000 > 10.0.0.2.{n+1}: S 0:0(0)`: twenty such, each 10 ms after the last, with
-    n from 0; all lines are then in order of time.
+    n from 0 (`{n*1000+1}`); all lines are then in order of time.
     `0.001 icmp frag_needed mtu 1300 about > . 1:1461(1460) ack 1`: a router's error that quotes the segment.
     """
     analysis = Analysis()
@@ -52,7 +52,9 @@ def in_order(lines: Iterable[str]) -> list[str]:
         start_ms, step_ms = (round(float(match[n]) * 1000) for n in (1, 3))
         for number in range(int(match[2])):
             ms = start_ms + number * step_ms
-            text = PLACE.sub(lambda place, number=number: str(number + int(place[1] or 0)), match[4])
+            text = PLACE.sub(
+                lambda place, n=number: str(n * int(place[1] or 1) + int(place[2] or 0)), match[4]
+            )
             written.append(f"{ms // 1000}.{ms % 1000:03} {text}")
     return sorted(written, key=lambda line: float(line.split()[0])) if many else written
 

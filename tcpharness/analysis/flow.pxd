@@ -14,7 +14,8 @@ cdef int NOT_PSH, ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
 cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
-cdef long long REVIVED, LATE_DATA, LAND, TUNNEL
+cdef long long REVIVED, LATE_DATA, LAND, TUNNEL, IDLE, DSCP, PARTIAL, S_SACK, STALLED, SPIKE
+cdef long long IDLE_NS, SPIKE_NS, DELAYED_FROM_NS, DELAYED_TO_NS, AT_ONCE_NS, USUAL_MSS
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
 
 cdef class Tracker:
@@ -43,6 +44,8 @@ cpdef bint calm(Side side) except -1
 
 @cython.locals(flow=Flow, flags="int")
 cpdef observe(Segment segment, Side this, Side other, long long signs)
+@cython.locals(since="long long")
+cpdef long long waited(Segment segment, Side this, Side other) except -1
 @cython.locals(data="bytes", addresses_at="Py_ssize_t", pseudo="long long")
 cpdef long long check_sums(Segment segment, Side this, bint verify) except -1
 cpdef long long doubtful_sum(Segment segment, Side this) except -1
@@ -87,8 +90,10 @@ cpdef fill(Segment segment, Side this)
 @cython.locals(now="long long")
 cpdef apply_ack(Segment segment, Side this, Side other)
 cpdef apply_answers(Side this, Side other, long long now)
-@cython.locals(now="long long", ack="long long", newest=Sent, sent=Sent, done="Py_ssize_t", count="Py_ssize_t")
+@cython.locals(now="long long", rtt="long long", ack="long long", newest=Sent, sent=Sent, done="Py_ssize_t", count="Py_ssize_t")
 cpdef advance_una(Segment segment, Side this, Side other)
+@cython.locals(alone="bint", small="long long")
+cpdef note_slow(Segment segment, Side this, Side other, long long rtt, Py_ssize_t done)
 @cython.locals(place="Py_ssize_t", sent=Sent)
 cpdef release(Side side, Py_ssize_t done)
 cpdef judge_need(Segment segment, Sent sent)

@@ -38,6 +38,11 @@ ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is on
 MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 8, 256, 32, 64
 MOST_HELD = 1 << 16  # bytes of payload a side, kept to be compared with what is sent again
 MOST_WILD_ACKS = 3
+IDLE_NS = 60_000 * MS
+SPIKE_NS = 100 * MS  # above the smoothed round trip: less is a delayed ACK, or nothing
+DELAYED_FROM_NS, DELAYED_TO_NS = 30 * MS, 250 * MS  # RFC 1122 4.2.3.2; 40 ms with Linux, 200 with others
+AT_ONCE_NS = 2 * MS
+USUAL_MSS = 1460
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
 BEGIN, S_SYN, HANDSHAKE, S_RST = int(Sign.BEGIN), int(Sign.SYN), int(Sign.HANDSHAKE), int(Sign.RST)
@@ -47,6 +52,8 @@ UPDATE, SHRUNK, SILLY = int(Sign.UPDATE), int(Sign.SHRUNK), int(Sign.SILLY)
 PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
+IDLE, DSCP, PARTIAL = int(Sign.IDLE), int(Sign.DSCP), int(Sign.PARTIAL)
+S_SACK, STALLED, SPIKE = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE)
 REVIVED, LATE_DATA, LAND, TUNNEL = int(Sign.REVIVED), int(Sign.LATE_DATA), int(Sign.LAND), int(Sign.TUNNEL)
 NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
 
@@ -260,6 +267,7 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
     if (
         segment.sack_count
         or segment.ttl != this.ttl_last
+        or segment.tos >> 2 != this.dscp_last
         or segment.tos & 3 == 3
         or segment.pieces
         or segment.malformed is not None
@@ -268,11 +276,14 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
         return False
     if length and (
         segment.next_seq == other.right_edge
+        or this.delayed_ns >= 0
         or not segment.ip_len
         or (not this.super_seen and (length > other.mss > 0 or length > 65495))
     ):
         return False
     now, flow = segment.time_ns, this.flow
+    if now - flow.last_ns > IDLE_NS:
+        return False
     flow.frames += 1
     flow.last_ns, flow.last_frame = now, segment.frame
     this.frames += 1
@@ -354,6 +365,8 @@ def observe(segment: Segment, this: Side, other: Side, signs: int) -> None:
             signs |= LAND
         if segment.tunnel:
             signs |= TUNNEL
+    elif segment.time_ns - flow.last_ns > IDLE_NS:
+        signs |= IDLE
     if segment.malformed:
         signs |= MALFORMED
         if segment.offset < 5 or segment.offset * 4 > segment.tcp_len:
@@ -391,11 +404,19 @@ def observe(segment: Segment, this: Side, other: Side, signs: int) -> None:
             signs |= S_FIN
         if (this.fin_seq >= 0 or other.fin_acked or other.rst_ns >= 0) and segment.payload_len:
             signs |= LATE_DATA
+        if this.delayed_ns >= 0 and segment.payload_len:
+            signs |= waited(segment, this, other)
         if not this.super_seen and (
             segment.payload_len > other.mss > 0 or segment.payload_len > 65495 or not segment.ip_len
         ):
             signs |= SUPER
     this.signs = signs
+
+
+def waited(segment: Segment, this: Side, other: Side) -> int:
+    """Data right behind an ACK that came late: it had been held back for it (RFC 9293 3.7.4, Nagle)."""
+    since = segment.time_ns - this.delayed_ns - max(other.rtt_min, 0)
+    return STALLED if this.order == NEXT and since <= AT_ONCE_NS else 0
 
 
 def check_sums(segment: Segment, this: Side, verify: bool) -> int:
@@ -466,6 +487,8 @@ def path(segment: Segment, this: Side) -> int:
     signs = 0
     if segment.ttl != this.ttl_last and this.ttl_last >= 0:
         signs |= TTL
+    if segment.tos >> 2 != this.dscp_last and this.dscp_last >= 0:
+        signs |= DSCP
     if segment.tos & 3 == 3 or (segment.flags & (ECE | CWR) and not segment.flags & SYN):
         signs |= ECN
     return signs
@@ -510,6 +533,8 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
         signs |= selective(segment, this, other)
     if this.advance > 0 and other.rto_count >= 2:
         signs |= RECOVERED
+    if other.recover >= 0 and this.advance > 0 and seq_diff(ack, other.recover) < 0:
+        signs |= PARTIAL
     signs |= window(segment, this, other, pure)
     if not signs & PROBE:
         signs |= answer(segment, this, other, pure)
@@ -540,7 +565,7 @@ def selective(segment: Segment, this: Side, other: Side) -> int:
         left, right = segment.sack_left(number), segment.sack_right(number)
         if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):
             this.new_sack = True
-    return DSACK if this.is_dsack else 0
+    return (DSACK if this.is_dsack else 0) | (S_SACK if this.new_sack else 0)
 
 
 def covered(side: Side, left: int, right: int) -> bool:
@@ -679,6 +704,7 @@ def note_damage(segment: Segment, this: Side) -> None:
 
 def remember_path(segment: Segment, this: Side) -> None:
     this.ttl_last = segment.ttl
+    this.dscp_last = segment.tos >> 2
     if segment.ttl == this.ttl_mode:
         this.ttl_votes += 1
     elif this.ttl_votes == 0:
@@ -765,6 +791,8 @@ def apply_data(segment: Segment, this: Side, other: Side) -> None:
     if not this.started:
         this.started, this.max_end, this.una = True, segment.seq, segment.seq
     order = this.order
+    if length:
+        this.delayed_ns = -1
     if order == WINDOW_PROBE:
         this.probe_ns = segment.time_ns
         this.probes += 1  # unanswered ones
@@ -968,7 +996,13 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
                 judge_need(segment, sent)
     # Karn (RFC 6298 3): only what was sent once gives a round trip.
     if newest is not None and newest.count == 1 and not newest.sacked:
-        other.sample(now - newest.last_ns)
+        rtt = now - newest.last_ns
+        if rtt >= DELAYED_FROM_NS:
+            note_slow(segment, this, other, rtt, done)
+        other.sample(rtt)
+    other.new_acks += 1
+    if seq_diff(this.right_edge, other.max_end) * 10 <= seq_diff(this.right_edge, other.una):
+        other.held_acks += 1
     release(other, done)
     other.una, other.una_ns = ack, now
     other.dup_acks = 0
@@ -982,6 +1016,20 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
         other.loss_recover = -1
     if other.probe_end >= 0 and seq_diff(ack, other.probe_end) >= 0:
         other.probe_end = -1
+
+
+def note_slow(segment: Segment, this: Side, other: Side, rtt: int, done: int) -> None:
+    """An ACK that took its time: it was delayed on purpose, or the round trip has jumped."""
+    if other.srtt < 0 or other.troubled():
+        return
+    # All that was outstanding was one small segment, and nothing came back with the ACK.
+    small = this.mss if this.mss > 0 else USUAL_MSS
+    alone = done == len(other.sent) and not segment.payload_len and seq_diff(segment.ack, other.una) < small
+    if alone and DELAYED_FROM_NS <= rtt - other.rtt_min <= DELAYED_TO_NS:
+        other.delayed_ns, other.delayed_for_ns = segment.time_ns, rtt
+    elif rtt > 3 * other.srtt + 4 * other.rttvar and rtt > other.srtt + SPIKE_NS:
+        other.rtt_spike = rtt
+        this.after |= SPIKE
 
 
 def above_only(blocks: tuple[Block, ...], ack: int) -> tuple[Block, ...]:

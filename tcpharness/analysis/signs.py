@@ -52,6 +52,12 @@ class Sign(IntFlag):
     OUTSIDE = 1 << 39
     CROWD = 1 << 40  # no segment: an episode of many flows is over (crowd.py)
     ICMP = 1 << 41  # no segment: an ICMP error that quotes one of this side's
+    IDLE = 1 << 42  # nobody has sent anything for long
+    DSCP = 1 << 43
+    PARTIAL = 1 << 44  # acknowledges a part of what was outstanding when a recovery began
+    SACK = 1 << 45  # reports something new above a hole
+    STALLED = 1 << 46  # data that had waited for a delayed ACK
+    SPIKE = 1 << 47  # after the segment was taken in: its round trip is far above the others
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

@@ -51,16 +51,17 @@ cdef class Side:
     cdef public object reset_finding
     cdef public long long rst_frame, rst_id, rst_ns, rst_seq, rst_tsval
     cdef public long long id_last, ts_high
-    cdef public int ids_bad, ids_good, ttl_last, ttl_mode, ttl_votes
+    cdef public int dscp_last, ids_bad, ids_good, ttl_last, ttl_mode, ttl_votes
     cdef public tuple bad_findings
     cdef public int partial_hints, sum_error, sum_errors, sums_correct, sums_offload
-    cdef public long long rtt_min, rttvar, srtt
-    cdef public object said
+    cdef public long long rtt_min, rtt_spike, rttvar, srtt, delayed_for_ns, delayed_ns
+    cdef public int held_acks, new_acks
+    cdef public object ongoing, said
     cdef public long long gap_said
     cdef public bint calm, offload_said, snapped, super_seen
     # facts of the segment that is being looked at
     cdef public bint acceptable_ack, acks_fin, first_was_probe, is_dsack, is_dup_ack, new_sack, stale, usable
-    cdef public long long advance, edge_moved, elapsed_ns, signs
+    cdef public long long advance, after, edge_moved, elapsed_ns, signs
     cdef public int order, cksum_right
     cdef public Sent again
     cdef public str answers, cksum, evidence, trigger

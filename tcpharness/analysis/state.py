@@ -8,6 +8,7 @@ Plain ints in slots objects; -1 means not known. Times are nanoseconds of the ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tcpharness.analysis.finding import Finding, FlowKey
@@ -136,17 +137,19 @@ class Side:
         "reset_class", "reset_evidence", "reset_finding", "rst_frame", "rst_id", "rst_ns", "rst_seq",
         "rst_tsval",
         # its packets
-        "id_last", "ids_bad", "ids_good", "ts_high", "ttl_last", "ttl_mode", "ttl_votes",
+        "dscp_last", "id_last", "ids_bad", "ids_good", "ts_high", "ttl_last", "ttl_mode", "ttl_votes",
         # its checksums
         "bad_findings", "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
         # its round trips as seen from here, without the other half of the path
-        "rtt_min", "rttvar", "srtt",
+        "rtt_min", "rtt_spike", "rttvar", "srtt",
+        # ACKs of something new, those that found the window full, and one that came late
+        "delayed_for_ns", "delayed_ns", "held_acks", "new_acks",
         # what has been said once
-        "gap_said", "offload_said", "said", "snapped", "super_seen",
+        "gap_said", "offload_said", "ongoing", "said", "snapped", "super_seen",
         # facts of the segment that is being looked at
-        "acceptable_ack", "acks_fin", "advance", "again", "answers", "cksum", "cksum_right", "edge_moved",
-        "elapsed_ns", "evidence", "first_was_probe", "hole", "is_dsack", "is_dup_ack", "new_sack", "order",
-        "repairs", "signs", "stale", "trigger", "usable",
+        "acceptable_ack", "acks_fin", "advance", "after", "again", "answers", "cksum", "cksum_right",
+        "edge_moved", "elapsed_ns", "evidence", "first_was_probe", "hole", "is_dsack", "is_dup_ack",
+        "new_sack", "order", "repairs", "signs", "stale", "trigger", "usable",
     )  # fmt: skip
 
     def __init__(self, flow: Flow) -> None:
@@ -191,6 +194,10 @@ class Side:
         self.sum_error = -1
         self.bad_findings: tuple[Finding, ...] = ()
         self.rtt_min = self.rttvar = self.srtt = -1
+        self.rtt_spike = self.delayed_for_ns = 0
+        self.held_acks = self.new_acks = self.after = 0
+        self.delayed_ns = self.dscp_last = -1
+        self.ongoing: dict[str, Finding] | None = None  # episodes, while they last
         self.said: frozenset[str] = frozenset()
         self.gap_said = -1
         self.calm = False  # segments may pass by (flow.settle)
@@ -255,6 +262,22 @@ class Side:
         if segment.version == 4 and segment.id and ip_id and segment.id != ip_id and self.ids_count():
             return -1 if (segment.id - ip_id) & 0xFFFF < 0x8000 else 1
         return 0
+
+    def lasts(self, word: str, now_ns: int) -> Finding | None:
+        """The episode of that name, one longer; None: there is none."""
+        episode = self.ongoing.get(word) if self.ongoing is not None else None
+        if episode is not None:
+            episode.count += 1
+            episode.end_ns = now_ns
+        return episode
+
+    def begins(self, word: str) -> Callable[[Finding], None]:
+        """What keeps the episode's finding, to be counted on."""
+
+        def keep(finding: Finding) -> None:
+            self.ongoing = {**(self.ongoing or {}), word: finding}
+
+        return keep
 
     def keep_reset(self, finding: Finding) -> None:
         self.reset_finding = finding

@@ -16,9 +16,11 @@ class NotKnown(Exception):
 
 def explain(word: str) -> str:
     """The page about a detector, or about each flag, field, option, counter or setting of that name."""
-    if word in BY_NAME:
-        return detector_page(word)
     terms = find_terms(word)
+    if word in BY_NAME:
+        # `sack` is an option as well.
+        named = [term for term in terms if term.name == word]
+        return "\n\n".join([detector_page(word), *map(term_page, named)])
     if not terms:
         raise NotKnown(
             f"{word!r} is not known" + suggestion(word) + "; `tcpharness explain` lists everything"

@@ -115,3 +115,56 @@ def pmtu_reduced(segment: Segment, this: Side, other: Side) -> Hit | None:
     hit = about(segment, error, this, f"packet of {error.about.ip_len} bytes too big, MTU {error.mtu}")
     hit.detail["mtu"] = error.mtu
     return hit
+
+
+def pmtu_blackhole(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A large segment that may not be fragmented is sent for the third time, unanswered, without any ICMP.
+
+    why it matters: A link on the way takes only smaller packets, and its router's ICMP does not arrive:
+        the connection stands still as soon as there is much to send.
+    what to do: Let ICMP type 3 code 4 (ICMPv6 type 2) through; clamp the MSS; net.ipv4.tcp_mtu_probing.
+    limits: An error where smaller ones sent since have arrived; without that it is a note, for an outage that
+        begins with large segments looks alike.
+    fires: only the small one arrives
+        0.000 > S 0:0(0) <mss 1460,sackOK>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK>
+        0.001 > . 1:1(0) ack 1
+        0.002 > . 1:1461(1460) ack 1
+        0.002 > P. 1461:1561(100) ack 1
+        0.003 < . 1:1(0) ack 1 <nop,nop,sack 1 {1461:1561}>
+        0.300 > . 1:1461(1460) ack 1
+        0.700 > . 1:1461(1460) ack 1
+    silent: a small one is lost
+        0.000 > S 0:0(0) <mss 1460,sackOK>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK>
+        0.001 > . 1:1(0) ack 1
+        0.002 > P. 1:101(100) ack 1
+        0.300 > P. 1:101(100) ack 1
+        0.700 > P. 1:101(100) ack 1
+    silent: ICMP said why
+        0.000 > S 0:0(0) <mss 1460,sackOK>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK>
+        0.001 > . 1:1(0) ack 1
+        0.002 > . 1:1461(1460) ack 1
+        0.003 icmp frag_needed mtu 1300 about > . 1:1461(1460) ack 1
+        0.300 > . 1:1461(1460) ack 1
+        0.700 > . 1:1461(1460) ack 1
+    """
+    again = this.again
+    if again is None or again.count < 2 or not segment.df or this.said & {"icmp", "blackhole"}:
+        return None
+    large = max(other.mss - 60, 1000)
+    if segment.payload_len < large or segment.payload_len > max(other.mss, 0):
+        return None
+    if any(seq_diff(sent.end, sent.seq) >= large and (sent.acked_ns or sent.sacked) for sent in this.sent):
+        return None  # others of that size get through
+    this.say("blackhole")
+    small = any(sent.sacked and sent.first_ns >= again.first_ns for sent in this.sent)
+    what = "smaller ones sent since have arrived" if small else "nothing of that size ever has"
+    return Hit(
+        f"{segment.payload_len} bytes for the third time, {what}, no ICMP",
+        level="error" if small else "note",
+        time_ns=again.first_ns,
+        end_ns=segment.time_ns,
+        count=again.count + 1,
+    )

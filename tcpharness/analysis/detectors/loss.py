@@ -188,6 +188,64 @@ def duplicate_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
     )
 
 
+def partial_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An ACK of a part of what was outstanding when a fast recovery began (RFC 6582 3.2).
+
+    why it matters: More than one segment of that flight was lost; each costs a round trip without SACK.
+    what to do: Nothing by itself; retransmission tells the losses.
+    limits: Told only once a repeat by duplicate ACKs or SACK was seen.
+    fires: the second hole
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 1001:2001(1000) ack 1
+        0.002 > . 2001:3001(1000) ack 1
+        0.003 > . 3001:4001(1000) ack 1
+        0.004 > . 4001:5001(1000) ack 1
+        0.010 < . 1:1(0) ack 1001
+        0.011 < . 1:1(0) ack 1001
+        0.012 < . 1:1(0) ack 1001
+        0.013 < . 1:1(0) ack 1001
+        0.014 > . 1001:2001(1000) ack 1
+        0.024 < . 1:1(0) ack 3001
+    silent: all of it
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 1001:2001(1000) ack 1
+        0.002 > . 2001:3001(1000) ack 1
+        0.003 > . 3001:4001(1000) ack 1
+        0.004 > . 4001:5001(1000) ack 1
+        0.010 < . 1:1(0) ack 1001
+        0.011 < . 1:1(0) ack 1001
+        0.012 < . 1:1(0) ack 1001
+        0.013 < . 1:1(0) ack 1001
+        0.014 > . 1001:2001(1000) ack 1
+        0.024 < . 1:1(0) ack 5001
+    """
+    left = seq_diff(other.recover, segment.ack)
+    return Hit(f"{this.advance} bytes of that flight, {left} are left", detail={"left": left})
+
+
+def sack(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """The receiver begins to report bytes above a hole (RFC 2018). Once a hole or row of holes.
+
+    why it matters: Something is missing before them, and the sender knows what it need not send again.
+    what to do: Nothing by itself; out_of_order or retransmission tells what became of the hole.
+    limits: Further blocks, until all is acknowledged, are not reported.
+    fires: above a hole
+        0.000 > . 1:1001(1000) ack 1
+        0.001 > . 2001:3001(1000) ack 1
+        0.002 < . 1:1(0) ack 1001 <nop,nop,sack 1 {2001:3001}>
+    silent: what came twice
+        0.000 > P. 1:1001(1000) ack 1
+        0.001 < . 1:1(0) ack 1001
+        0.200 > P. 1:1001(1000) ack 1
+        0.201 < . 1:1(0) ack 1001 <nop,nop,sack 1 {1:1001}>
+    """
+    if other.sacked or other.recover >= 0 or other.loss_recover >= 0:
+        return None
+    left, right = segment.sacks[-1 if this.is_dsack else 0]
+    text = f"{seq_diff(left, segment.ack)} bytes missing before {seq_diff(right, left)} bytes that came"
+    return Hit(text, seq=left, len=max(0, seq_diff(right, left)), of_other=True)
+
+
 def dsack(segment: Segment, this: Side, other: Side) -> Hit | None:
     """The receiver reports that bytes came twice (RFC 2883).
 
@@ -234,7 +292,7 @@ def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def ack_of_unseen(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """An ACK of bytes that this capture has not seen.
+    """An ACK of bytes that this capture has not seen. An episode: until it sees such bytes again.
 
     why it matters: The capture missed packets, or sees one way of an asymmetric path; or the ACK is forged.
     what to do: Look at capture_drops and at where the other direction goes.
@@ -243,17 +301,27 @@ def ack_of_unseen(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > . 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001
         0.002 < . 1:1(0) ack 3001
+    fires: one direction only
+        0.001 < P. 1:11(10) ack 1001
+        0.002 < . 11:11(0) ack 3001
+        0.003 < . 11:11(0) ack 5001
     silent: seen
         0.000 > . 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001
     """
     beyond = seq_diff(segment.ack, other.max_end)
+    going = this.ongoing.get("unseen") if this.ongoing else None
+    if going is not None and this.acceptable_ack and (going.end_ns or going.time_ns) > other.max_end_ns:
+        this.lasts("unseen", segment.time_ns)
+        total = going.detail["bytes"]
+        going.detail["bytes"] = beyond + (total if isinstance(total, int) else 0)
+        return None
     text = f"acknowledges {beyond} bytes beyond what was captured"
     if not this.acceptable_ack:
         return Hit(
             text + " and beyond the window it had offered", kind="unacceptable", detail={"bytes": beyond}
         )
-    return Hit(text, detail={"bytes": beyond})
+    return Hit(text, detail={"bytes": beyond}, keep=this.begins("unseen"))
 
 
 def rto_backoff(segment: Segment, this: Side, other: Side) -> Hit | None:

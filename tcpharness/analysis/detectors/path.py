@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.state import Side
-from tcpharness.packet.segment import CWR, ECE, SYN, Segment
+from tcpharness.packet.segment import CWR, ECE, RST, SYN, Segment
 
 FORBIDDEN = ", although DF forbids it"
 
@@ -48,6 +48,29 @@ def ttl_change(segment: Segment, this: Side, other: Side) -> Hit | None:
         return None
     return Hit(
         f"TTL {segment.ttl} after {this.ttl_last}", detail={"ttl": segment.ttl, "before": this.ttl_last}
+    )
+
+
+def dscp_change(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """The DSCP (the six upper bits of tos) differs from the last one of this direction. Each pair once.
+
+    why it matters: A program has asked for another class, or something on the way marks anew: another queue.
+    what to do: With every segment alike, compare with a capture nearer to the sender.
+    limits: A kernel's RST may carry another one than the program's segments: not reported.
+    fires: another class
+        0.000 > P. 1:11(10) ack 1
+        0.001 > P. 11:21(10) ack 1 [tos 0xb8]
+    silent: congestion, not class
+        0.000 > P. 1:11(10) ack 1 [tos 2]
+        0.001 > P. 11:21(10) ack 1 [tos 3]
+    """
+    word = f"dscp {this.dscp_last}>{segment.tos >> 2}"
+    if segment.flags & RST or word in this.said:
+        return None
+    this.say(word)
+    return Hit(
+        f"DSCP {segment.tos >> 2} after {this.dscp_last}",
+        detail={"dscp": segment.tos >> 2, "before": this.dscp_last},
     )
 
 
