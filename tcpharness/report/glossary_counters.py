@@ -169,14 +169,6 @@ COUNTERS: tuple[Term, ...] = (
         ("TCPReqQFullDoCookies",),
     ),
     Term(
-        "TcpExtDelayedACKs",
-        "counter",
-        "ACKs that were sent by the timer for delayed ones: nothing went back before it fired.",
-        "Together with Nagle's algorithm at the other side each of them is a pause (delayed_ack_stall).",
-        "RFC 1122 4.2.3.2",
-        ("DelayedACKs",),
-    ),
-    Term(
         "IpInHdrErrors",
         "counter",
         "IPv4 packets dropped for a bad header: checksum, version, length, TTL.",
