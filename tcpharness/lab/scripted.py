@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from random import Random
+from struct import Struct
 
 from tcpharness.evidence import ConnectionOutcome, EndpointOutcome
 from tcpharness.lab.connection import Conditions
@@ -38,6 +39,9 @@ from tcpharness.scenario.plan import Plan, next_hop
 
 FIRST_PORT = 40000  # of a script's own ports, where it does not say
 MACS_LEN = 12
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+TIMESPEC = Struct("=qq")
+ANCILLARY_LEN = socket.CMSG_SPACE(TIMESPEC.size)
 Key = tuple[Side, Side]  # own, the other's
 
 
@@ -126,7 +130,8 @@ class ScriptedPeer:
         for number, (own, other) in enumerate(pairs):
             wait_ns = start_ns + number * self._endpoint.every_ns - time.monotonic_ns()
             await asyncio.sleep(max(0, wait_ns) / 1e9)  # also lets what has come be read
-            self._begin(own, other, next_hop(self._plan, self._endpoint.on, other.address))
+            mac = next_hop(self._plan, self._endpoint.on, other.address)
+            self._begin(own, other, mac, time.monotonic_ns())
 
     def _pairs(self, remote: Side) -> Iterator[Key]:
         endpoint = self._endpoint
@@ -134,12 +139,14 @@ class ScriptedPeer:
         for number, address, port in itertools.product(range(endpoint.times), self.addresses, ports):
             yield Side(address, first + number), Side(remote.address, port)
 
-    def _begin(self, own: Side, other: Side, mac: str | None) -> Talk:
+    def _begin(self, own: Side, other: Side, mac: str | None, at_ns: int) -> Talk:
         numbers = Numbers(own, other, self._random.getrandbits(32))
         conversation = Conversation(self._endpoint.script, numbers, self._names)
-        talk = self._talks[own, other] = Talk(conversation, self._stage, self._changed, self._sender(mac))
+        send = self._sender(mac)
+        talk = Talk(conversation, self._stage, self._changed, send, self._readable)
+        self._talks[own, other] = talk
         self.outcome.connections.append(talk.outcome)
-        talk.begin()
+        talk.begin(at_ns)
         return talk
 
     def _sender(self, mac: str | None) -> Callable[[bytes], None]:
@@ -153,20 +160,20 @@ class ScriptedPeer:
 
     def _readable(self) -> None:
         assert self._wire is not None
-        for frame in self._wire.take():
+        for at_ns, frame in self._wire.take():
             segment = decode(frame)
             if segment.is_tcp and segment.dst in self.addresses:
-                self._take(segment)
+                self._take(segment, at_ns)
 
-    def _take(self, segment: Segment) -> None:
+    def _take(self, segment: Segment, at_ns: int) -> None:
         own, other = Side(segment.dst, segment.dport), Side(segment.src, segment.sport)
         talk = self._talks.get((own, other))
         if talk is None:
             is_ours = self._remote is None and own.port == self._endpoint.port
             if not is_ours or len(self._talks) >= self._expected:
                 return
-            talk = self._begin(own, other, segment.src_mac)
-        talk.take(segment)
+            talk = self._begin(own, other, segment.src_mac, at_ns)
+        talk.take(segment, at_ns)
 
     def _changed(self, talk: Talk) -> None:
         """A conversation has got on: is it established, is it the last that ends?"""
@@ -199,12 +206,14 @@ class Talk:
         stage: Conditions,
         changed: Callable[[Talk], None],
         send: Callable[[bytes], None],
+        look: Callable[[], None],
     ) -> None:
         self.conversation = conversation
         self.outcome = ConnectionOutcome(local=conversation.numbers.own, remote=conversation.numbers.remote)
         self._stage = stage
         self._changed = changed
         self._send = send
+        self._look = look
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._failed = False
@@ -213,17 +222,14 @@ class Talk:
     def is_over(self) -> bool:
         return self.conversation.is_over or self._failed
 
-    def begin(self) -> None:
-        now_ns = time.monotonic_ns()
-        self.outcome.opened_ns = now_ns
-        self._after(self.conversation.begin(now_ns))
+    def begin(self, at_ns: int) -> None:
+        self.outcome.opened_ns = at_ns
+        self._after(self.conversation.begin(at_ns))
 
-    def take(self, segment: Segment) -> None:
-        if self.is_over:
-            return
-        now_ns = time.monotonic_ns()
-        self.conversation.take(segment, now_ns)
-        self._after(self.conversation.advance(now_ns))
+    def take(self, segment: Segment, at_ns: int) -> None:
+        if not self.is_over:
+            self.conversation.take(segment, at_ns)
+            self._after(self.conversation.advance(time.monotonic_ns()))
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -232,7 +238,9 @@ class Talk:
             self._waiting.cancel()
 
     def _due(self) -> None:
-        self._after(self.conversation.advance(time.monotonic_ns()))
+        self._look()  # a busy loop may be late: what came in time is not to be missed
+        if not self.is_over:
+            self._after(self.conversation.advance(time.monotonic_ns()))
 
     def _after(self, frames: list[bytes]) -> None:
         """Sends what there is, and looks when there will be something to do again."""
@@ -282,15 +290,19 @@ class Wire:
         self.sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.sock.setblocking(False)
         self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         with suppress(PermissionError):  # rootless: the queue is as large as everybody's
             self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE_LEN)
         self.sock.bind((interface, ETH_P_ALL))
 
-    def take(self) -> Iterator[bytes]:
-        """All that waits."""
+    def take(self) -> Iterator[tuple[int, bytes]]:
+        """All that waits, with the (monotonic) times at which it came in."""
+        epoch_ns = time.time_ns() - time.monotonic_ns()
         with suppress(BlockingIOError):
             while True:
-                yield self.sock.recv(self._largest)
+                frame, notes, _, _ = self.sock.recvmsg(self._largest, ANCILLARY_LEN)
+                seconds, rest_ns = TIMESPEC.unpack_from(notes[0][2])
+                yield seconds * 1_000_000_000 + rest_ns - epoch_ns, frame
 
     def send(self, frame: bytes, mac: bytes) -> None:
         """A frame whose Ethernet addresses are still to be filled in. Raises OSError."""
