@@ -20,7 +20,7 @@ from tcpharness.lab.endpoint import Actor, Connector, Listener
 from tcpharness.lab.far_endpoint import FarEndpoint
 from tcpharness.lab.program import Program
 from tcpharness.lab.script import address_of, write_scripts
-from tcpharness.lab.scripted import ScriptedPeer
+from tcpharness.lab.scripted import part_of
 from tcpharness.lab.socket_table import Namespace, Row, SocketTable
 from tcpharness.lab.spawner import LabProcesses
 from tcpharness.lab.stage import Stage
@@ -121,7 +121,8 @@ class Actors:
             return Program(endpoint, namespace, processes, self._stage, self._base_dir, hosts_file)
         if endpoint.kind == "script":
             remote = Side(*address_of(endpoint, self._plan)) if endpoint.target is not None else None
-            return ScriptedPeer(endpoint, self._plan, namespace, self._stage, self._seed, remote)
+            part = part_of(endpoint, self._plan, remote, self._seed)
+            return FarEndpoint(part, namespace.fd, self.lab.processes, self._stage)
         script = self._scripts[endpoint.name]
         if endpoint.process:
             return FarEndpoint(script, namespace.fd, self.lab.processes, self._stage)

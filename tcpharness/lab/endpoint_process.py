@@ -1,4 +1,5 @@
 """The process of an endpoint with `process: true`: plays one script by the same code as the event loop does.
+And that of a scripted peer, which has no other.
 
 It is started in its host's namespace, in the lab's PID namespace, and talks to its other half
 (far_endpoint.py), which has the real stage.
@@ -7,12 +8,15 @@ It is started in its host's namespace, in the lab's PID namespace, and talks to 
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import socket
+from contextlib import suppress
 from dataclasses import asdict
 
 from tcpharness.lab.endpoint import Connector, Listener
 from tcpharness.lab.script import Script
+from tcpharness.lab.scripted import Part, ScriptedPeer
 from tcpharness.lab.stage import NeverHeld
 from tcpharness.lab.wire import Message, Wire
 from tcpharness.scenario.model import Until
@@ -55,11 +59,15 @@ class Here:
 class Player:
     """The child's side: plays one script and reports."""
 
-    def __init__(self, script: Script, wire: Wire) -> None:
+    def __init__(self, script: Script | Part, wire: Wire) -> None:
         self._wire = wire
         self._stage = FarStage(wire)
-        kind = Listener if script.endpoint.kind == "listen" else Connector
-        self._actor: Listener | Connector = kind(script, Here(), self._stage, self._note)
+        self._actor: Listener | Connector | ScriptedPeer
+        if isinstance(script, Part):
+            self._actor = ScriptedPeer(script, Here(), self._stage, self._note)
+        else:
+            kind = Listener if script.endpoint.kind == "listen" else Connector
+            self._actor = kind(script, Here(), self._stage, self._note)
         self._play: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -97,7 +105,11 @@ class Player:
     def _say_ended(self) -> None:
         outcome = self._actor.outcome
         self._wire.say(
-            did="ended", error=outcome.error, error_text=outcome.error_text, connections=self._connections()
+            did="ended",
+            error=outcome.error,
+            error_text=outcome.error_text,
+            connections=self._connections(),
+            took=outcome.took,
         )
 
     def _note(self, index: int) -> None:
@@ -110,7 +122,7 @@ class Player:
         return [asdict(outcome) for outcome in self._actor.outcome.connections]
 
 
-async def _main(script: Script, sock: socket.socket) -> None:
+async def _main(script: Script | Part, sock: socket.socket) -> None:
     wire = Wire(sock)
     try:
         await Player(script, wire).run()
@@ -119,7 +131,10 @@ async def _main(script: Script, sock: socket.socket) -> None:
 
 
 def main(payload: bytes, fds: list[int]) -> int:
-    """The child's entry: plays a pickled Script, talking over the one socket in `fds`."""
-    script: Script = pickle.loads(payload)
+    """The child's entry: plays a pickled Script or Part, talking over the one socket in `fds`."""
+    script: Script | Part = pickle.loads(payload)
+    if isinstance(script, Part):
+        with suppress(PermissionError):
+            os.nice(-20)
     asyncio.run(_main(script, socket.socket(fileno=fds[0])))
     return 0

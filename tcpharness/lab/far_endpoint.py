@@ -17,10 +17,12 @@ from typing import Any
 from tcpharness.evidence import ConnectionOutcome, EndpointOutcome
 from tcpharness.lab.program import GONE_S, signal_name
 from tcpharness.lab.script import Script
+from tcpharness.lab.scripted import Part
 from tcpharness.lab.spawner import Child, LabProcesses
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.wire import Message, Wire
-from tcpharness.scenario.model import Until
+from tcpharness.peer.mismatch import Mismatch
+from tcpharness.scenario.model import Place, Until
 
 ENTRY = "tcpharness.lab.endpoint_process:main"
 LAST_WORD_S = 0.5  # for a child to say what it was waiting for
@@ -29,9 +31,9 @@ LAST_WORD_S = 0.5  # for a child to say what it was waiting for
 class FarEndpoint:
     """The parent's side: an Actor whose connections are in another process."""
 
-    def __init__(self, script: Script, netns: int, processes: LabProcesses, stage: Stage) -> None:
+    def __init__(self, script: Script | Part, netns: int, processes: LabProcesses, stage: Stage) -> None:
         self.outcome = EndpointOutcome(script.name, script.host, script.endpoint.kind)
-        self.leads = script.endpoint.kind == "connect"
+        self.leads = script.leads
         self._script = script
         self._netns = netns
         self._processes = processes
@@ -152,6 +154,7 @@ class FarEndpoint:
 
     def _heard_ended(self, message: Message) -> None:
         self._take_own(message)
+        self.outcome.took = message["took"]
         self.outcome.connections = [_connection(each) for each in message["connections"]]
         self._doing = ""
 
@@ -180,4 +183,8 @@ def _connection(said: Message) -> ConnectionOutcome:
     """A connection's outcome from JSON, which knows no tuples."""
     for end in ("local", "remote"):
         said[end] = tuple(said[end]) if said[end] else None
+    if said["mismatch"]:
+        wrong = said["mismatch"]
+        wrong |= {"at": Place(**wrong["at"]), "packets": tuple(wrong["packets"])}
+        said["mismatch"] = Mismatch(**wrong)
     return ConnectionOutcome(**said)

@@ -46,6 +46,10 @@ class Script:
     def opening(self) -> str:
         return self.endpoint.kind
 
+    @property
+    def leads(self) -> bool:
+        return self.endpoint.kind == "connect"
+
 
 def write_scripts(plan: Plan, seed: int, files: Mapping[str, bytes]) -> dict[str, Script]:
     """A script for each endpoint of kind listen or connect. `files` are the contents that steps send;

@@ -1,7 +1,8 @@
 """An endpoint without a kernel: plays its script over a packet socket of its host's interface.
 
 Its addresses are no kernel's, so nothing but the script answers there. What it sends leaves the
-interface as any frame of the host does: captures, middlebox and ledger see it.
+interface as any frame of the host does: captures, middlebox and ledger see it. It is played in a
+process of its own (endpoint_process.py), ahead of others, so that it answers at once as a kernel does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from random import Random
 from struct import Struct
 
@@ -34,7 +36,7 @@ from tcpharness.lab.stage import NeverHeld
 from tcpharness.packet.segment import Segment, decode
 from tcpharness.peer.conversation import Conversation
 from tcpharness.peer.numbers import Numbers, Side
-from tcpharness.scenario.model import Endpoint, Until
+from tcpharness.scenario.model import Endpoint, Place, Until
 from tcpharness.scenario.plan import Plan, next_hop
 
 FIRST_PORT = 40000  # of a script's own ports, where it does not say
@@ -46,51 +48,91 @@ ANCILLARY_LEN = socket.CMSG_SPACE(TIMESPEC.size)
 Key = tuple[Side, Side]  # own, the other's
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One script's part, worked out before anything opens; it travels to the process that plays it."""
+
+    endpoint: Endpoint
+    addresses: tuple[str, ...]  # its own
+    interface: str
+    mac: str
+    mtu: int
+    names: dict[str, str]  # of everybody's addresses
+    remote: Side | None  # whom a connecting one opens
+    next_hop: str | None  # the MAC on the way there
+    seed: str
+
+    @property
+    def name(self) -> str:
+        return self.endpoint.name
+
+    @property
+    def at(self) -> Place:
+        return self.endpoint.at
+
+    @property
+    def host(self) -> str:
+        return self.endpoint.on
+
+    @property
+    def leads(self) -> bool:
+        return self.remote is not None
+
+
+def part_of(endpoint: Endpoint, plan: Plan, remote: Side | None, seed: int) -> Part:
+    """What a script needs to know of the plan."""
+    home = next(host for host in plan.hosts if host.name == endpoint.on).interfaces[0]
+    names = {own: name for name, several in plan.scripted.items() for own in several}
+    return Part(
+        endpoint=endpoint,
+        addresses=plan.scripted[endpoint.name],
+        interface=home.name,
+        mac=home.mac,
+        mtu=home.mtu,
+        names=names | {i.address: host.name for host in plan.hosts for i in host.interfaces},
+        remote=remote,
+        next_hop=next_hop(plan, endpoint.on, remote.address) if remote is not None else None,
+        seed=f"{seed} {endpoint.name}",
+    )
+
+
 class ScriptedPeer:
-    """One script, with each of those that it talks to. `remote`: whom a connecting one opens."""
+    """One script, with each of those that it talks to. `note` hears of each that has ended, by its index."""
 
     def __init__(
         self,
-        endpoint: Endpoint,
-        plan: Plan,
+        part: Part,
         namespace: Namespace,
         stage: Conditions,
-        seed: int,
-        remote: Side | None,
+        note: Callable[[int], None] = lambda index: None,
     ) -> None:
-        self.outcome = EndpointOutcome(endpoint.name, endpoint.on, endpoint.kind)
-        self.leads = remote is not None
-        self._endpoint = endpoint
-        self._plan = plan
+        self.outcome = EndpointOutcome(part.name, part.host, part.endpoint.kind)
+        self.connections: list[Talk] = []
+        self._part = part
+        self._endpoint = part.endpoint
         self._namespace = namespace
         self._stage = stage
-        self._remote = remote
-        self._random = Random(f"{seed} {endpoint.name}")
-        self._names = {own: name for name, several in plan.scripted.items() for own in several}
-        self._names |= {i.address: host.name for host in plan.hosts for i in host.interfaces}
+        self._note = note
+        self._random = Random(part.seed)
         self._wire: Wire | None = None
         self._talks: dict[Key, Talk] = {}
-        self._expected = endpoint.times  # conversations
+        self._expected = part.endpoint.times  # conversations
         self._ended = asyncio.Event()
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return self._plan.scripted[self._endpoint.name]
 
     # --- an actor
 
     async def prepare(self, deadline_ns: int) -> None:
         """Hears from here on; then a server script is as good as listening."""
-        home = next(host for host in self._plan.hosts if host.name == self._endpoint.on).interfaces[0]
-        self._wire = Wire(self._namespace, home.name, home.mac, home.mtu)
+        part = self._part
+        self._wire = Wire(self._namespace, part.interface, part.mac, part.mtu)
         asyncio.get_running_loop().add_reader(self._wire.sock, self._readable)
-        if self._remote is None:
+        if part.remote is None:
             self._stage.reach(self.outcome.name, "listening")
 
     async def play(self) -> None:
         try:
-            if self._remote is not None:
-                await self._begin_all(list(self._pairs(self._remote)))
+            if self._part.remote is not None:
+                await self._begin_all(list(self._pairs(self._part.remote)))
             self._look_for_end()
             await self._ended.wait()
         finally:
@@ -105,22 +147,10 @@ class ScriptedPeer:
         self._expected = len(self._talks)
         self._look_for_end()
 
-    async def expire(self) -> str:
+    def waiting_for(self) -> str:
         self._sum_up()
-        doing = [talk.conversation.doing() for talk in self._talks.values() if not talk.is_over]
+        doing = [talk.doing for talk in self.connections if not talk.is_over]
         return doing[0] if doing else f"somebody to talk to, at {self._endpoint.at}"
-
-    def kill(self, number: int) -> bool:
-        """False: it is no process."""
-        return False
-
-    async def close(self) -> None:
-        for talk in self._talks.values():
-            talk.stop()
-        if self._wire is not None:
-            asyncio.get_running_loop().remove_reader(self._wire.sock)
-            self._wire.sock.close()
-            self._wire = None
 
     # --- conversations
 
@@ -132,21 +162,22 @@ class ScriptedPeer:
             wait_ns = start_ns + number * self._endpoint.every_ns - time.monotonic_ns()
             if wait_ns > 0 or number % BATCH == BATCH - 1:
                 await asyncio.sleep(max(0, wait_ns) / 1e9)  # others have their turn, too
-            mac = next_hop(self._plan, self._endpoint.on, other.address)
-            self._begin(own, other, mac, time.monotonic_ns())
+            self._begin(own, other, self._part.next_hop, time.monotonic_ns())
 
     def _pairs(self, remote: Side) -> Iterator[Key]:
         endpoint = self._endpoint
         ports, first = endpoint.ports or (remote.port,), endpoint.from_port or FIRST_PORT
-        for number, address, port in itertools.product(range(endpoint.times), self.addresses, ports):
+        for number, address, port in itertools.product(range(endpoint.times), self._part.addresses, ports):
             yield Side(address, first + number), Side(remote.address, port)
 
     def _begin(self, own: Side, other: Side, mac: str | None, at_ns: int) -> Talk:
         numbers = Numbers(own, other, self._random.getrandbits(32))
-        conversation = Conversation(self._endpoint.script, numbers, self._names)
+        conversation = Conversation(self._endpoint.script, numbers, self._part.names)
         send = self._sender(mac)
-        talk = Talk(conversation, self._stage, self._changed, send, self._readable)
+        number = len(self.connections)
+        talk = Talk(number, conversation, self._stage, self._changed, send, self._readable)
         self._talks[own, other] = talk
+        self.connections.append(talk)
         self.outcome.connections.append(talk.outcome)
         talk.begin(at_ns)
         return talk
@@ -164,14 +195,14 @@ class ScriptedPeer:
         assert self._wire is not None
         for at_ns, frame in self._wire.take():
             segment = decode(frame)
-            if segment.is_tcp and segment.dst in self.addresses:
+            if segment.is_tcp and segment.dst in self._part.addresses:
                 self._take(segment, at_ns)
 
     def _take(self, segment: Segment, at_ns: int) -> None:
         own, other = Side(segment.dst, segment.dport), Side(segment.src, segment.sport)
         talk = self._talks.get((own, other))
         if talk is None:
-            is_ours = self._remote is None and own.port == self._endpoint.port
+            is_ours = self._part.remote is None and own.port == self._endpoint.port
             if not is_ours or len(self._talks) >= self._expected:
                 return
             talk = self._begin(own, other, segment.src_mac, at_ns)
@@ -182,14 +213,15 @@ class ScriptedPeer:
         if talk.conversation.established_ns is not None:
             self._stage.reach(self.outcome.name, "established")
         if talk.is_over:
+            self._note(talk.number)
             self._look_for_end()
 
     def _look_for_end(self) -> None:
-        if len(self._talks) >= self._expected and all(talk.is_over for talk in self._talks.values()):
+        if len(self._talks) >= self._expected and all(talk.is_over for talk in self.connections):
             self._ended.set()
 
     def _sum_up(self) -> None:
-        took = Counter(name for talk in self._talks.values() for name in talk.conversation.taken)
+        took = Counter(name for talk in self.connections for name in talk.conversation.taken)
         self.outcome.took = dict(took)
         lost = self._wire.lost() if self._wire is not None else 0
         if lost:
@@ -204,12 +236,14 @@ class Talk:
 
     def __init__(
         self,
+        number: int,
         conversation: Conversation,
         stage: Conditions,
         changed: Callable[[Talk], None],
         send: Callable[[bytes], None],
         look: Callable[[], None],
     ) -> None:
+        self.number = number
         self.conversation = conversation
         self.outcome = ConnectionOutcome(local=conversation.numbers.own, remote=conversation.numbers.remote)
         self._stage = stage
@@ -224,6 +258,10 @@ class Talk:
     def is_over(self) -> bool:
         return self.conversation.is_over or self._failed
 
+    @property
+    def doing(self) -> str:
+        return self.conversation.doing()
+
     def begin(self, at_ns: int) -> None:
         self.outcome.opened_ns = at_ns
         self._after(self.conversation.begin(at_ns))
@@ -232,12 +270,6 @@ class Talk:
         if not self.is_over:
             self.conversation.take(segment, at_ns)
             self._after(self.conversation.advance(time.monotonic_ns()))
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._waiting is not None:
-            self._waiting.cancel()
 
     def _due(self) -> None:
         self._look()  # a busy loop may be late: what came in time is not to be missed

@@ -122,7 +122,7 @@ def _endpoint(keys: dict[str, Node]) -> EndpointFact:
         on=_text(keys.get("on")),
         kind=kind,
         port=int(port) if port.isdecimal() and len(port) < 6 and kind != "connect" else None,
-        process=kind == "run" or process,
+        process=kind == "run" or process or "script" in keys,
         branches=tuple(dict.fromkeys(_branches(keys.get("script")))),
     )
 
