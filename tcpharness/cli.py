@@ -249,6 +249,12 @@ def schema_command(args: argparse.Namespace) -> int:
 
 
 def doctor_command(args: argparse.Namespace) -> int:
+    if args.host:
+        from tcpharness.lab.this_host import examine_host
+        from tcpharness.report.host_page import host_page
+
+        print(host_page(examine_host()))
+        return OK
     from tcpharness.lab.doctor import examine
 
     checks = examine()
@@ -386,6 +392,9 @@ def add_words(commands: Commands[argparse.ArgumentParser]) -> None:
     add_detectors(explain)
     explain.set_defaults(command=explain_command)
     doctor = commands.add_parser("doctor", help="what this machine can run, and what mends it")
+    doctor.add_argument(
+        "--host", action="store_true", help="this machine's own TCP settings, and what they allow"
+    )
     doctor.set_defaults(command=doctor_command)
     schema = commands.add_parser("schema", help="the JSON Schema of scenario files, for editors")
     schema.set_defaults(command=schema_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tcpharness.analysis.finding import CaptureReport
 from tcpharness.fault.ledger import Entry
@@ -151,7 +152,21 @@ class Evidence:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)  # host -> name -> difference
     sockets: list[SocketHistory] = field(default_factory=list)
     sampling: Sampling | None = None  # None: nobody watched the sockets
+    # host -> sysctl, routes, offload, firewall and more, as they were at the end
+    environment: dict[str, dict[str, Any]] = field(default_factory=dict)
     loopback: dict[str, int] = field(default_factory=dict)  # host -> packets on its lo
     in_order: bool = True  # nothing but a middlebox can change the order of frames on a link
     unsettled: list[str] = field(default_factory=list)  # sockets that had not come to rest, as "host: ..."
     problems: list[str] = field(default_factory=list)  # deadlines, a killed tcpdump, ...
+
+
+@dataclass(slots=True)
+class HostSettings:
+    """A machine's own settings, as far as they could be read."""
+
+    sysctl: dict[str, str] = field(default_factory=dict)
+    routes: list[str] = field(default_factory=list)
+    offload: dict[str, dict[str, bool]] = field(default_factory=dict)  # interface -> feature -> on
+    mtu: dict[str, int] = field(default_factory=dict)
+    firewall: list[dict[str, str | int]] = field(default_factory=list)  # rule, packets, bytes
+    notes: list[str] = field(default_factory=list)  # what could not be read, and why

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from tcpharness.analysis.capture import analyze, capture_drops
 from tcpharness.evidence import CaptureOutcome, Evidence
@@ -86,14 +86,12 @@ class CaseRun:
         self.plan = make_plan(case, number)
         self.directory = directory
         self.evidence = Evidence()
-        self.environment: dict[str, Any] = {}
         self.frames: dict[str, list[tuple[int, bytes]]] = {}
 
     async def play(self, spawner: Spawner, timeout_ns: int) -> None:
         """From nothing to evidence; the lab is gone when it returns. Raises LabError."""
         async with AsyncExitStack() as stack:
             lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
-            self.environment = lab.environment()
             self.evidence.in_order = not any(STEERING in note for note in lab.notes)
             stage = Stage()
             boxes = await self._put_in_middleboxes(lab, stack)
@@ -117,6 +115,7 @@ class CaseRun:
             self.evidence.sampling, self.evidence.sockets = await watched
             name_endpoints(self.evidence, listeners(self.case))
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
+            self.evidence.environment = lab.environment()
             self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
 
@@ -275,7 +274,7 @@ class Runner:
             seed=seed,
             started=started,
             duration_ns=time.monotonic_ns() - start,
-            environment=run.environment,
+            environment=run.evidence.environment,
             versions=self.versions,
             out_dir=str(directory),
         )

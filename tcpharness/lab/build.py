@@ -22,6 +22,7 @@ from tcpharness.lab.offload import Offloads
 from tcpharness.lab.spawner import LabProcesses, Spawner
 from tcpharness.scenario.model import Place
 from tcpharness.scenario.plan import HostPlan, Interface, LinkPlan, Plan, RoutePlan
+from tcpharness.scenario.setting_words import SETTINGS
 
 # A namespace that only passes frames on must not answer any.
 DEAF = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
@@ -85,7 +86,8 @@ class Lab:
         return path
 
     def environment(self) -> dict[str, Any]:
-        """What is in force on each host: settings, routes, offloads and the firewall with its counts."""
+        """What is in force on each host: settings, routes, offloads and the firewall with its counts; and
+        what this kernel has refused of our defaults."""
         return {host.name: self._environment(host) for host in self.plan.hosts}
 
     # --- building, in this order
@@ -264,13 +266,22 @@ class Lab:
             "offload": {name: self._offloads[namespace].read(name) for name in ("lo", *names.values())},
         }
         nft = find_program("nft")
+        refused = [note for note in self.notes if note.startswith(f"host {host.name}: ")]
+        if refused:
+            found["refused"] = refused
         if host.firewall is not None and nft is not None:
-            found["firewall"] = firewall.counted(namespace, nft)
+            try:
+                found["firewall"] = firewall.rules(firewall.counted(namespace, nft))
+            except (firewall.FirewallRefused, OSError) as error:
+                found["firewall_error"] = str(error)
         return found
 
     def _settings(self, host: HostPlan) -> dict[str, str]:
         with self.hosts[host.name].entered():
-            return {name: sysctl.read(name) for name, _, _ in host.sysctl if sysctl.exists(name)}
+            asked = [
+                e.what for e in self.plan.case.expect.settings if (e.host, e.kind) == (host.name, "sysctl")
+            ]
+            return sysctl.effective([*SETTINGS, *(name for name, _, _ in host.sysctl), *asked])
 
     def _host(self, name: str) -> HostPlan:
         return next(host for host in self.plan.hosts if host.name == name)

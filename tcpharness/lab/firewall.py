@@ -8,6 +8,7 @@ the first segment of a handshake (SYN without ACK) passes, and TCP itself sees a
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 from tcpharness.lab.netns import NetNs
@@ -20,6 +21,7 @@ ENDINGS = {
     "reject": ["meta l4proto tcp counter reject with tcp reset", "counter reject"],
 }
 NFT_S = 10.0
+COUNTER = re.compile(r"\bcounter packets (\d+) bytes (\d+)")
 
 
 class FirewallRefused(Exception):
@@ -50,6 +52,17 @@ def install(namespace: NetNs, firewall: Firewall, nft: str) -> None:
 def counted(namespace: NetNs, nft: str) -> str:
     """The rules as the kernel has them, with what each has counted."""
     return _run(namespace, [nft, "list", "table", *TABLE.split()], "")
+
+
+def rules(listing: str) -> list[dict[str, str | int]]:
+    """Each rule that counts: its text without the counter, its packets and bytes."""
+    found: list[dict[str, str | int]] = []
+    for line in listing.splitlines():
+        counter = COUNTER.search(line)
+        if counter:
+            text = " ".join((line[: counter.start()] + line[counter.end() :]).split())
+            found.append({"rule": text, "packets": int(counter[1]), "bytes": int(counter[2])})
+    return found
 
 
 def _ports(ports: tuple[int, ...], verdict: str) -> list[str]:

@@ -12,9 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
-
-from tcpharness.lab.netns import NetNs
+from typing import Protocol, Self
 
 # include/uapi/linux/netlink.h
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
@@ -53,10 +51,14 @@ class Request:
     about: object = None  # what a refusal is about; handed back in Refused
 
 
+class Namespace(Protocol):
+    def socket(self, family: int, kind: int, proto: int = 0) -> socket.socket: ...
+
+
 class RouteSocket:
     """A route netlink socket of a namespace."""
 
-    def __init__(self, namespace: NetNs) -> None:
+    def __init__(self, namespace: Namespace) -> None:
         self._sock = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         self._sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self._sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 
 ROOT = "/proc/sys/"
 NAME = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
@@ -48,6 +50,15 @@ def read(name: str) -> str:
 
 def exists(name: str) -> bool:
     return os.path.exists(_path(name))
+
+
+def effective(names: Iterable[str]) -> dict[str, str]:
+    """Those of the settings that this kernel has and that may be read, with their values."""
+    found: dict[str, str] = {}
+    for name in names:
+        with suppress(OSError, ValueError):
+            found[name] = read(name)
+    return found
 
 
 def reason(error: OSError | ValueError, value: str) -> str:

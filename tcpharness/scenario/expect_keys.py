@@ -20,6 +20,7 @@ from tcpharness.scenario.model import (
 )
 from tcpharness.scenario.network_keys import HOST
 from tcpharness.scenario.problem import one_of, quoted, unknown
+from tcpharness.scenario.setting_keys import SETTINGS
 from tcpharness.scenario.shape import (
     SWITCH,
     TEXT,
@@ -291,6 +292,9 @@ EXPECT_KEYS: dict[str, Key] = {
     "counters": Key(COUNTERS, "Host -> kernel counter -> by how much it grew."),
     "sockets": Key(SOCKETS, "Host -> what its TCP sockets show at a moment, as `ss -ti` would."),
     "ports": Key(PORTS, "Host -> listening port -> endpoint or program behind it; no other port may listen."),
+    "settings": Key(
+        SETTINGS, "Host -> what sysctl, ip route, ethtool -k and nft list would show of it, at the end."
+    ),
     "faults": Key(FAULTS, "Fault -> how often it fired (default: at least once each)."),
     "capture": Key(CAPTURE_FIGURES, "Vantage -> tcpdump's closing figures."),
 }

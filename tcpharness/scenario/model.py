@@ -349,6 +349,17 @@ class HostPorts:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingExpect:
+    """One thing that `sysctl`, `ip route`, `ethtool -k` or `nft list` would show of a host."""
+
+    host: str
+    kind: Literal["sysctl", "route", "offload", "firewall"]
+    what: str  # a setting; words of a route or of a rule; "eth0 tcp-segmentation-offload"
+    wanted: str | Count | None  # a value; packets that a rule has counted; None of a route
+    at: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     at: Place
     findings: tuple[VantageExpect, ...] = ()
@@ -356,6 +367,7 @@ class Expect:
     counters: tuple[CounterExpect, ...] = ()
     sockets: tuple[tuple[str, SocketExpect], ...] = ()  # (host, what)
     ports: tuple[HostPorts, ...] = ()
+    settings: tuple[SettingExpect, ...] = ()
     faults: tuple[FaultExpect, ...] = ()  # a fault not listed must have fired at least once
     # vantage -> captured, received, dropped
     capture: dict[str, dict[str, Count]] = field(default_factory=dict)

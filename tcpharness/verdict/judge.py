@@ -20,6 +20,7 @@ from tcpharness.verdict.findings import judge_findings
 from tcpharness.verdict.laws import agreements, broken_laws
 from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.result import Failure, Verdict
+from tcpharness.verdict.settings import judge_settings
 from tcpharness.verdict.sockets import judge_sockets
 from tcpharness.verdict.watched import MARKER, Frames
 
@@ -43,6 +44,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *counted,
         *of_sockets.failures,
     ]
+    failures += judge_settings(case, evidence, lacking)
     lacking += of_sockets.lacking
     agreed = list(agreements(plan, evidence, frames))
     witnesses.discrepancies += broken_laws(agreed)
