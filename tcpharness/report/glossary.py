@@ -6,6 +6,7 @@ from tcpharness.report.glossary_counters import COUNTERS
 from tcpharness.report.glossary_every_counter import EVERY_COUNTER
 from tcpharness.report.glossary_headers import FLAGS, IP_FIELDS, TCP_FIELDS
 from tcpharness.report.glossary_options import IP_OPTIONS, TCP_OPTIONS
+from tcpharness.report.glossary_scripts import SCRIPT_WORDS
 from tcpharness.report.header_picture import header_picture, option_picture
 from tcpharness.report.term import Term
 
@@ -17,6 +18,7 @@ TERMS: tuple[Term, ...] = (
     *IP_OPTIONS,
     *COUNTERS,
     *EVERY_COUNTER,
+    *SCRIPT_WORDS,
 )
 
 
