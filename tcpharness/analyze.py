@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tcpharness.analysis.capture import Options, analyze
@@ -51,14 +52,15 @@ def analyze_files(args: argparse.Namespace) -> int:
     view = View(level, where, args.flows, None if args.all else findings.MOST_LISTED)
     options = options_for(args)
     totals = Totals()
-    for path in args.files:
-        with twice_readable(path, args.verbose) as source:
-            report = read(path, source, args.filter, options)
-            if report is None:
-                continue
-            shown = Shown(report, view)
-            if is_readable(report) or args.json or args.jsonl:
-                show(path, source, shown, args)
+    for path, source, report in reports(args, options):
+        if isinstance(report, str):
+            complain(path, report)
+            continue
+        for problem in report.problems:
+            complain(path, problem)
+        shown = Shown(report, view)
+        if is_readable(report) or args.json or args.jsonl:
+            show(path, source, shown, args)
         totals.add(shown)
         totals.worse |= Shown(report, View("info", where)).worse_than(args.fail_on)
     if len(args.files) > 1 and not (args.json or args.jsonl):
@@ -81,6 +83,21 @@ def options_for(args: argparse.Namespace) -> Options:
     )
 
 
+def reports(args: argparse.Namespace, options: Options) -> Iterator[tuple[Path, Path, CaptureReport | str]]:
+    """Each file, what it is read from a second time, and its report, or why it can't be read."""
+    processes = min(args.parallel, len(args.files))
+    if processes > 1 and Path("-") not in args.files:
+        from tcpharness.parallel import in_processes
+
+        job = partial(read, expression=args.filter, options=options, quiet=True)
+        for path, report in zip(args.files, in_processes(job, args.files, processes), strict=True):
+            yield path, path, report
+        return
+    for path in args.files:
+        with twice_readable(path, args.verbose) as source:
+            yield path, source, read(source, args.filter, options)
+
+
 @contextmanager
 def twice_readable(path: Path, needed: bool) -> Iterator[Path]:
     """Packet lines take a second reading, which standard input has not: it is copied to a file meanwhile."""
@@ -95,20 +112,16 @@ def twice_readable(path: Path, needed: bool) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def read(path: Path, source: Path, expression: str, options: Options) -> CaptureReport | None:
-    """The analysis of one file; None when it can't be opened. What is wrong with it is said."""
+def read(source: Path, expression: str, options: Options, quiet: bool = False) -> CaptureReport | str:
+    """The analysis of one file, or why it can't be opened."""
     try:
-        with opened(source, expression) as file:
+        with opened(source, expression, quiet=quiet) as file:
             report = analyze(file, options=options)  # type: ignore[arg-type]
         report.problems = [said_of(problem, file) for problem in report.problems] + file.problems
     except OSError as error:
-        complain(path, error.strerror or str(error))
-        return None
+        return error.strerror or str(error)
     except Refused as error:
-        complain(path, str(error))
-        return None
-    for problem in report.problems:
-        complain(path, problem)
+        return str(error)
     return report
 
 

@@ -16,6 +16,7 @@ from struct import pack
 
 import pytest
 
+from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.finding import LEVELS
 from tcpharness.cli import FAILED, LACKING, OK, USAGE, main
 from tcpharness.cli import LEVELS as OFFERED
@@ -93,6 +94,30 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(
     assert f"{text}: not a capture: it begins with 6e6f2063" in err
     assert "\n1 files: 6 frames, 1 flow\n" in out
     assert said([str(text), str(tmp_path / "none")], capsys)[0] == USAGE
+
+
+def test_several_at_once_say_the_same(
+    lost: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no capture at all")
+    files = [lost, str(tmp_path / "none"), other, str(text), lost]
+    for options in ([], ["-v"], ["--jsonl"], ["--filter", "port 106"], ["--fail-on", "warning"]):
+        alone = said([*files, *options], capsys)
+        assert said([*files, *options, "--parallel", "3"], capsys) == alone
+
+
+def test_a_detector_that_fails_in_another_process_is_told(
+    lost: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("def fails_elsewhere(segment, this, other):\n    1 // 0\nDETECTORS = [fails_elsewhere]\n")
+    try:
+        status, _, err = said([lost, other, "--parallel", "2", "--detectors", str(mine)], capsys)
+    finally:
+        BY_NAME.pop("fails_elsewhere", None)
+    assert status == USAGE
+    assert err.startswith(f"tcpharness: {mine}:2: fails_elsewhere at frame 1: ZeroDivisionError: ")
 
 
 def test_where_is_refused_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
