@@ -29,8 +29,14 @@ def explain(word: str) -> str:
 
 
 def suggestion(word: str) -> str:
-    near = difflib.get_close_matches(word, [*BY_NAME, *all_words()], n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    """The nearest names: those that begin with the word, those alike, those that hold it."""
+    words = {name.casefold(): name for name in [*all_words(), *BY_NAME]}
+    folded = word.casefold()
+    near = [name for name in words if len(folded) > 2 and name.startswith(folded)]
+    near += difflib.get_close_matches(folded, words, n=3)
+    near += [name for name in words if len(folded) > 2 and folded in name]
+    found = [words[name] for name in dict.fromkeys(near)][:3]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def overview() -> str:

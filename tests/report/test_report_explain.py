@@ -55,6 +55,20 @@ def test_what_is_not_known_suggests() -> None:
         explain("qqqq")
 
 
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("Retransmision", "retransmission"),
+        ("zero_windo", "zero_window"),
+        ("tcptimeout", "TCPTimeouts"),
+        ("synack", "synack_retransmission"),
+    ],
+)
+def test_the_nearest_names_are_told(word: str, near: str) -> None:
+    with pytest.raises(NotKnown, match=rf"did you mean .*{near}"):
+        explain(word)
+
+
 def test_the_overview_names_everything() -> None:
     text = " ".join(overview().split())
     assert all(d.name in text for d in DETECTORS)
