@@ -14,9 +14,12 @@ from pathlib import Path
 
 from tcpharness.analysis.capture import Options, analyze
 from tcpharness.analysis.catalog import BY_NAME
+from tcpharness.analysis.compare import Seen, Sent, compare, syns
 from tcpharness.analysis.finding import CaptureReport, Finding, Level
 from tcpharness.analysis.where import parse_where
 from tcpharness.capture_file import Input, Refused, opened, said_of
+from tcpharness.packet.pcap import Reader
+from tcpharness.packet.segment import decode
 from tcpharness.report import findings
 from tcpharness.report.findings import Shown, View
 from tcpharness.report.tally import Tally, merged
@@ -58,6 +61,8 @@ def analyze_files(args: argparse.Namespace) -> int:
             continue
         for problem in report.problems:
             complain(path, problem)
+        if args.compare is not None:
+            include(report, altered_since(source, args.compare, args.filter))
         shown = Shown(report, view)
         if is_readable(report) or args.json or args.jsonl:
             show(path, source, shown, args)
@@ -94,7 +99,7 @@ def reports(args: argparse.Namespace, options: Options) -> Iterator[tuple[Path, 
             yield path, path, report
         return
     for path in args.files:
-        with twice_readable(path, args.verbose) as source:
+        with twice_readable(path, args.verbose or args.compare is not None) as source:
             yield path, source, read(source, args.filter, options)
 
 
@@ -123,6 +128,30 @@ def read(source: Path, expression: str, options: Options, quiet: bool = False) -
     except Refused as error:
         return str(error)
     return report
+
+
+def altered_since(far: Path, near: Path, expression: str) -> list[Finding]:
+    """What left `near` and did not reach `far` as it was; nothing when one of them can't be opened."""
+    try:
+        there, here = syns_of(near, expression), syns_of(far, expression)
+    except OSError as error:
+        complain(near, error.strerror or str(error))
+        return []
+    return [finding for is_here, finding in compare(there, here) if is_here]
+
+
+def syns_of(path: Path, expression: str) -> dict[Sent, Seen]:
+    with opened(path, expression, quiet=True) as file:
+        frames = enumerate(Reader(file), 1)  # type: ignore[arg-type]
+        return syns(
+            decode(each.data, each.linktype, time_ns=each.time_ns, frame=number, wire_len=each.wire_len)
+            for number, each in frames
+        )
+
+
+def include(report: CaptureReport, findings: list[Finding]) -> None:
+    report.findings = sorted([*report.findings, *findings], key=lambda each: (each.frame, each.time_ns))
+    report.counts.update((each.name, each.kind, each.level) for each in findings)
 
 
 def complain(path: Path, problem: str) -> None:

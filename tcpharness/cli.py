@@ -373,6 +373,8 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
     add("--level", choices=LEVELS, help="show findings from this level on (default: note; in JSON, all)")
     add("--where", metavar="EXPRESSION", help='only these findings: detector == "reset" and time > 2s')
     add("--filter", default="", metavar="BPF", help="read only what this lets through: 'tcp port 105'")
+    add("--compare", type=Path, metavar="FILE",
+        help="another capture of the same way: what was not as it left there")  # fmt: skip
     add("--all", action="store_true", help="list every finding, however many")
     add("--flows", action="store_true", help="a table of the flows, too")
     form = analyze.add_mutually_exclusive_group()

@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from tcpharness.analysis.capture import analyze, capture_drops
+from tcpharness.analysis.compare import Seen, Sent, compare, syns
 from tcpharness.evidence import CaptureOutcome, Evidence
 from tcpharness.lab import counters, doctor
 from tcpharness.lab.actors import Actors
@@ -41,6 +42,7 @@ from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.tcpdump import Tcpdump
 from tcpharness.packet.pcap import Reader
+from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import make_plan
@@ -174,6 +176,7 @@ class CaseRun:
         for vantage, outcome in self.evidence.captures.items():
             if not outcome.text and Path(outcome.file).exists():
                 self._read_capture(vantage, outcome)
+        self._compare()
         return judge(self.case, self.plan, self.evidence, frames=self.frames)
 
     def _read_capture(self, vantage: str, outcome: CaptureOutcome) -> None:
@@ -182,6 +185,22 @@ class CaseRun:
         outcome.report = analyze(BytesIO(data))
         if outcome.dropped:
             outcome.report.findings.append(capture_drops(outcome.dropped, outcome.received or 0))
+
+    def _compare(self) -> None:
+        """What left one end of a link, and was not as it was at the other, is found there."""
+        captures = self.evidence.captures
+        at = {(o.host, o.interface): vantage for vantage, o in captures.items() if o.report is not None}
+        for link in self.plan.links:
+            ends = [at[end.host, end.name] for end in link.ends if (end.host, end.name) in at]
+            for one, two in itertools.combinations(ends, 2):
+                for is_two, finding in compare(self._syns(one), self._syns(two)):
+                    report = captures[two if is_two else one].report
+                    assert report is not None
+                    report.findings.append(finding)
+
+    def _syns(self, vantage: str) -> dict[Sent, Seen]:
+        frames = enumerate(self.frames[vantage], 1)
+        return syns(decode(data, time_ns=time_ns, frame=number) for number, (time_ns, data) in frames)
 
 
 def listeners(case: Case) -> dict[tuple[str, int], str]:

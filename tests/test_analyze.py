@@ -252,3 +252,17 @@ def test_without_tcpdump_a_filter_is_lacking(
     status, out, err = said([lost, "--filter", "tcp"], capsys)
     assert (status, out) == (LACKING, "")
     assert err == "tcpharness: --filter needs tcpdump, which is not installed: apt install tcpdump\n"
+
+
+def test_two_captures_of_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    near = capture("0.000 > S 0:0(0) <mss 1460,nop,wscale 7>", tmp_path / "near.pcap")
+    far = capture("0.001 > S 0:0(0) <mss 1460> [ttl 63]", tmp_path / "far.pcap")
+    assert main(["analyze", str(far), "--compare", str(near), "--fail-on", "warning"]) == FAILED
+    assert "option_stripped" in capsys.readouterr().out
+    assert main(["analyze", str(near), "--compare", str(far), "--json"]) == OK
+    assert "option_stripped" not in capsys.readouterr().out
+
+
+def test_a_capture_to_compare_with_that_is_not_there(lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", lost, "--compare", "/nowhere.pcap"]) == OK
+    assert "/nowhere.pcap: No such file" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tcpharness.analysis.detector import Detector
 from tcpharness.analysis.detectors import (
+    altered,
     crowd,
     ending,
     handshake,
@@ -131,6 +132,11 @@ DETECTORS: tuple[Detector, ...] = (
              kinds=REFUSALS),
     Detector(icmp.pmtu_reduced, Sign.ICMP, "info", "RFC 1191, 8201", family="icmp"),
     Detector(icmp.pmtu_blackhole, Sign.AGAIN, "error", "RFC 2923 2.1, 4821", family="icmp"),
+    # two vantages
+    Detector(altered.option_stripped, Sign.COMPARED, "warning", "RFC 9293 3.1", family="altered",
+             kinds=("mss", "wscale", "sackOK", "timestamps", "fast_open", "mptcp", "other")),
+    Detector(altered.mss_clamped, Sign.COMPARED, "note", "RFC 9293 3.7.1", family="altered"),
+    Detector(altered.ecn_bleached, Sign.COMPARED, "note", "RFC 3168 6.1.1", family="altered"),
     # many flows
     Detector(crowd.port_scan, Sign.CROWD, "error", "RFC 9293 3.10.7", family="crowd",
              kinds=("syn", "connect", "fin", "null", "xmas", "maimon", "ack")),

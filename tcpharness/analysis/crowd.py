@@ -42,8 +42,8 @@ class Episode:
         self.count = self.in_second = 0
         self.peak = 0  # most in a second
         self.peers: set[Host] = set()
-        self.answered = 0  # scans and floods: by a SYN-ACK
-        self.connected = 0  # handshakes that were completed, without a byte afterwards
+        self.answered = 0  # by a SYN-ACK, which was not acknowledged
+        self.connected = 0  # handshakes that were completed
         self.productive = 0  # connections that carried data
         self.repeated = 0  # floods: SYN-ACKs that were sent again, as without cookies
         self.plain_syns = 0  # scans: SYNs without timestamps, which no kernel's connect() sends
@@ -91,6 +91,7 @@ class Crowd:
             for key in (("scan syn", source), ("flood", target)):
                 if key in self.episodes:
                     self.episodes[key].productive += 1
+                    self.episodes[key].connected += 1
         elif flags == SYN:
             self.attempt(flow, opener, source, target)
         elif flags in (SYN | ACK, RST, RST | ACK):
@@ -102,10 +103,14 @@ class Crowd:
     def attempt(self, flow: Flow, opener: Side, source: Host, target: Host) -> None:
         """A SYN that came to nothing."""
         if flow.handshake == 3 and flow.closed == "closed":
-            return  # connected and closed in order: a health check is that, too
+            # Connected and closed in order: a health check is that, too.
+            for key in (("scan syn", source), ("flood", target)):
+                if key in self.episodes:
+                    self.episodes[key].connected += 1
+            return
         scan = self.take("scan syn", source, target, flow, opener)
         scan.plain_syns += not opener.ts_ok
-        scan.answered += flow.handshake >= 2
+        scan.answered += flow.handshake == 2
         scan.connected += flow.handshake == 3
         if flow.closed != "refused" and flow.handshake < 3:
             flood = self.take("flood", target, host_of(opener, this_port(opener)), flow, opener)

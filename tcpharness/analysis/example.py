@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from tcpharness.analysis.capture import Analysis, capture_drops
+from tcpharness.analysis.compare import compare, syns
 from tcpharness.analysis.finding import Finding
 from tcpharness.packet.encode import in_ethernet
 from tcpharness.packet.icmp import icmp_error
@@ -16,6 +17,7 @@ END = re.compile(r"(\d+(?:\.\d+)?)\s+end\s*$")
 DROPS = re.compile(r"\S+\s+drops\s+(\d+)\s+of\s+(\d+)\s*$")
 MANY = re.compile(r"(\d+\.\d{3})\s+x(\d+)\+(\d+\.\d{3})\s+(.*)$")
 ICMP = re.compile(r"(\d+(?:\.\d+)?)\s+icmp\s+(\w+)\s+(?:mtu\s+(\d+)\s+)?about\s+(.*)$")
+FAR = re.compile(r"far\s+")
 PLACE = re.compile(r"\{n(?:\*(\d+))?(?:\+(\d+))?\}")
 ROUTER, ROUTER6 = "10.0.0.254", "2001:db8::fe"
 
@@ -26,8 +28,15 @@ def play(lines: Iterable[str]) -> list[Finding]:
     `9.000 end`: the capture goes on until then. `0.000 drops 5 of 100`: the capturing program's word.
     `0.000 x20+0.010 10.0.0.1.40000 > 10.0.0.2.{n+1}: S 0:0(0)`: twenty such, each 10 ms after the last, with
     n from 0 (`{n*1000+1}`); all lines are then in order of time.
+    `far 0.001 > S 0:0(0)`: in a second capture, with which the first is compared.
     `0.001 icmp frag_needed mtu 1300 about > . 1:1461(1460) ack 1`: a router's error that quotes the segment.
     """
+    lines = list(lines)
+    here, far = [[line for line in lines if bool(FAR.match(line)) is there] for there in (False, True)]
+    if far:
+        there = [parse_line(FAR.sub("", line), frame=number) for number, line in enumerate(far, 1)]
+        near = [parse_line(line, frame=number) for number, line in enumerate(here, 1)]
+        return [finding for _, finding in compare(syns(near), syns(there))]
     analysis = Analysis()
     said: list[Finding] = []
     for number, line in enumerate(in_order(lines), 1):

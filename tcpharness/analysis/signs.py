@@ -58,6 +58,7 @@ class Sign(IntFlag):
     SACK = 1 << 45  # reports something new above a hole
     STALLED = 1 << 46  # data that had waited for a delayed ACK
     SPIKE = 1 << 47  # after the segment was taken in: its round trip is far above the others
+    COMPARED = 1 << 48  # no segment: a SYN as two captures have it (compare.py)
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

@@ -45,12 +45,13 @@ def port_scan(episode: Episode) -> Hit | None:
     if episode.productive * 10 > episode.count:
         return None
     kind = episode.what[5:]
-    if kind == "syn" and (episode.connected or not (episode.answered or episode.plain_syns)):
+    if kind == "syn" and not episode.answered and (episode.connected or not episode.plain_syns):
         kind = "connect"
     hosts = len({peer[:3] for peer in episode.peers})
     ports = len({peer[3] for peer in episode.peers})
-    text = f"{kind}: {ports} ports of {hosts} hosts tried, {episode.answered} answered by SYN-ACK"
-    return told(episode, text, kind, hosts=hosts, ports=ports, answered=episode.answered)
+    opened = episode.answered + episode.connected
+    text = f"{kind}: {ports} ports of {hosts} hosts tried, {opened} open"
+    return told(episode, text, kind, hosts=hosts, ports=ports, open=opened)
 
 
 def syn_flood(episode: Episode) -> Hit | None:
@@ -75,7 +76,7 @@ def syn_flood(episode: Episode) -> Hit | None:
     """
     if episode.what != "flood" or episode.peak < FLOOD_RATE:
         return None
-    completed = episode.connected + episode.productive
+    completed = episode.connected
     if completed * 5 >= episode.count + completed:
         return None
     kind = "unanswered"
