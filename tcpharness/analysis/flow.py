@@ -306,7 +306,10 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
 
 
 def settle(flow: Flow) -> None:
-    """After a segment that did not pass by: whether the next one may."""
+    """After a segment that did not pass by: whether the next one may; what is over needs no records."""
+    if flow.closed == "closed" and (flow.a.sent or flow.b.sent):
+        forget(flow.a, len(flow.a.sent))
+        forget(flow.b, len(flow.b.sent))
     flow.a.calm = flow.handshake in (0, 3) and not flow.closed and calm(flow.a)
     flow.b.calm = flow.a.calm and calm(flow.b)
 

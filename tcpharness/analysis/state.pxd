@@ -32,15 +32,15 @@ cdef class Side:
     cdef public long long isn, syn_ns, syn_last_ns
     cdef public int mss, wscale, syns
     cdef public long long syn_frame
-    cdef public bint options_known, sack_ok, scaling, ts_ok
+    cdef public char options_known, sack_ok, scaling, ts_ok
     cdef public long long acked_ns, bytes, fin_ns, fin_seq, frames, last_ns, max_end, max_end_ns, una, una_ns
-    cdef public bint acked, fin_acked, started
+    cdef public char acked, fin_acked, started
     cdef public int dup_acks, resent, done, held
     cdef public tuple damaged, holes, sacked
     cdef public list sent
     cdef public long long loss_ns, loss_recover, recover, rto_first_ns, rto_last_ns, rto_frame
     cdef public int rto_count
-    cdef public bint tlp_sent, edge_of_syn, win_known
+    cdef public char tlp_sent, edge_of_syn, win_known
     cdef public long long most_win, right_edge, win_now, wl1, zero_ended_ns, zero_since_ns, zero_frame
     cdef public int win_raw, zero_count
     cdef public long long full_frame, full_len, full_ns, full_seq
@@ -58,9 +58,9 @@ cdef class Side:
     cdef public int held_acks, new_acks
     cdef public object ongoing, said
     cdef public long long gap_said
-    cdef public bint calm, offload_said, snapped, super_seen
+    cdef public char calm, offload_said, snapped, super_seen
     # facts of the segment that is being looked at
-    cdef public bint acceptable_ack, acks_fin, first_was_probe, is_dsack, is_dup_ack, new_sack, stale, usable
+    cdef public char acceptable_ack, acks_fin, first_was_probe, is_dsack, is_dup_ack, new_sack, stale, usable
     cdef public long long advance, after, edge_moved, elapsed_ns, signs
     cdef public int order, cksum_right
     cdef public Sent again
