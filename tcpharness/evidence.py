@@ -94,6 +94,15 @@ class LinkOutcome:
     fired: dict[str, int] = field(default_factory=dict)
     error: str | None = None
 
+    def impaired(self) -> dict[str, dict[str, int]]:
+        """Sending host -> act -> how many of its frames."""
+        found: dict[str, dict[str, int]] = {}
+        for entry in self.entries:
+            for act in entry.acts:
+                of_host = found.setdefault(entry.came_in[0] if entry.came_in else "", {})
+                of_host[act] = of_host.get(act, 0) + 1
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class SocketSample:

@@ -15,16 +15,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from random import Random
-from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
 from tcpharness.fault.act import Work, act
 from tcpharness.fault.facts import FlowFacts
 from tcpharness.fault.flow import (
+    IPV4_TCP,
+    IPV4_TCP_AT,
+    IPV6_TCP,
+    IPV6_TCP_AT,
+    IPV6_TYPE,
+    PLAIN_IPV4,
     SEQ_HALF,
     SEQ_MASK,
+    SHORTEST_IPV4,
+    SHORTEST_IPV6,
     TCP_LIVE,
     Direction,
     Flow,
@@ -32,23 +38,18 @@ from tcpharness.fault.flow import (
     reverse_key,
     starts_anew,
 )
+from tcpharness.fault.impair import Book, Held, Lane, fate_of
 from tcpharness.fault.ledger import Entry, Ledger, Note
 from tcpharness.fault.rule import Rule, Seen, make_rules
 from tcpharness.packet.segment import ACK, FIN, RST, SYN
+from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.model import Fault
 
 HOLD_NS = 1_000_000_000  # a held frame goes on after this, whatever has passed
 MARKER = b"\x88\xb5"  # ethertype of the end marker, for local experiments (IEEE 802)
 
-PLAIN_IPV4 = b"\x08\x00\x45"  # ethertype, version 4, no IP options
-IPV6_TYPE = b"\x86\xdd"
 TCP = 6
 FRAGMENTED = 0x3FFF  # more fragments, or an offset
-# From the IP header's start + 2: total length, fragment word, protocol; from TCP: seq, words, flags.
-IPV4_TCP = Struct("!HxxHxB14xI4xBB")
-IPV6_TCP = Struct("!H38xI4xBB")  # from the payload length
-IPV4_TCP_AT, IPV6_TCP_AT = 34, 54
-SHORTEST_IPV4, SHORTEST_IPV6 = 54, 74
 HANDSHAKE_OR_END = FIN | SYN | RST
 
 Send = tuple[int, bytes]  # port, frame
@@ -94,7 +95,10 @@ class Engine:
     delay_ns: int = 0
     flows: Mapping[str, FlowFacts] = field(default_factory=dict)
     templates: Mapping[tuple[str, int], Mapping[int, bytes]] = field(default_factory=dict)  # by IP version
-    rng: Random = field(default_factory=lambda: Random(0))  # of link impairments, when there are any
+    impairments: Mapping[str, Impairment] = field(
+        default_factory=dict
+    )  # by sending host; instead of delay_ns
+    seed: str = ""  # of the impairments' chance
     epoch_ns: int = 0  # CLOCK_REALTIME when the caller's clock was 0
     ledger: Ledger = field(default_factory=Ledger)
     fired: dict[str, int] = field(default_factory=dict)
@@ -112,8 +116,15 @@ class Engine:
     _only_tcp: bool = True
     _seen: Seen = field(default_factory=Seen)
     _stopped: bool = False
+    _lanes: tuple[Lane, ...] = ()  # by port; empty: no impairments at all
 
     def __post_init__(self) -> None:
+        book = Book()
+        if self.impairments:
+            # All of them: a flow is known by who has begun it, whoever's frames are impaired.
+            plain = Impairment(self.delay_ns)
+            given = [self.impairments.get(port.host, plain) for port in self.ports]
+            self._lanes = tuple(Lane(each, self.seed, number, book) for number, each in enumerate(given))
         self.hosts = tuple(port.host for port in self.ports)
         self._switch = {port.mac: number for number, port in enumerate(self.ports)}
         self.rules = make_rules(self.faults, self.flows)
@@ -134,11 +145,14 @@ class Engine:
     @property
     def is_idle(self) -> bool:
         """True when no frame is on its way here."""
-        return not self._queue and not self._held
+        return not self._queue and not self._held and not any(lane.holds for lane in self._lanes)
 
     def next_deadline(self) -> int | None:
         """When `due` will have something to send; None: not before another frame comes."""
         deadlines = [held.deadline_ns for held in self._held]
+        for lane in self._lanes:
+            if (deadline := lane.deadline()) is not None:
+                deadlines.append(deadline)
         if self._queue:
             deadlines.append(self._queue[0][0])
         return min(deadlines, default=None)
@@ -148,6 +162,8 @@ class Engine:
         sends: list[Send] = []
         if self._held:
             sends = self._release([held for held in self._held if held.deadline_ns <= now_ns], now_ns)
+        for lane in self._lanes:
+            self._overtaken(lane.release(now_ns), now_ns)
         while self._queue and self._queue[0][0] <= now_ns:
             _, _, port, frame = heappop(self._queue)
             sends.append((port, frame))
@@ -155,6 +171,8 @@ class Engine:
 
     def let_go(self, now_ns: int) -> list[Send]:
         """Held frames need not wait any longer: nothing is going to pass them."""
+        for lane in self._lanes:
+            self._overtaken(lane.release(), now_ns)
         return self._release(list(self._held), now_ns) + self.due(now_ns)
 
     def flush(self) -> list[Send]:
@@ -163,6 +181,8 @@ class Engine:
         for held in self._held:
             held.direction.held = 0
             sends += held.sends
+        for lane in self._lanes:
+            sends += [send for held in lane.release() for send in held.sends]
         self._queue.clear()
         self._held.clear()
         return sends
@@ -235,6 +255,8 @@ class Engine:
 
     def _pass(self, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
         """On its way, as it came."""
+        if self._lanes and not self._stopped and data[12:14] != MARKER:
+            return self._take(self._lanes[port], now_ns, port, data, digest)
         out = self._switch.get(data[:6])
         if out is None or out == port or digest is not None or self._stopped:
             return self._pass_oddly(now_ns, port, data, digest)
@@ -251,7 +273,34 @@ class Engine:
         came_in = (port, crc32(data) if digest is None else digest)
         went_out = tuple((to, crc32(frame)) for to, frame in sends)
         self.ledger.note(now_ns, data, Note("forward" if sends else "consume", (), came_in, went_out))
-        return self._sent(now_ns, sends, 0)
+        return self._sent(now_ns, port, sends, 0)
+
+    def _take(self, lane: Lane, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
+        """Through what its direction of the link does to it."""
+        ways = self._ways(port, data)
+        taken = lane.take(now_ns, data)
+        sends = [(at_ns, to, frame) for at_ns, frame in taken.leaves for to in ways]
+        if not taken.acts and digest is None and len(ways) == 1:
+            self.ledger.passed(now_ns, port, ways[0], crc32(data), data)
+        else:
+            came_in = (port, crc32(data) if digest is None else digest)
+            went_out = tuple((to, crc32(frame)) for _, to, frame in sends)
+            fate = fate_of(taken.acts, gone=not sends) if ways else "consume"
+            self.ledger.note(now_ns, data, Note(fate, (), came_in, went_out, tuple(taken.acts)))
+        if taken.is_reordered:
+            lane.hold(now_ns, taken, [(to, frame) for _, to, frame in sends])
+            return NOTHING
+        for at_ns, to, frame in sends:
+            self._later(at_ns, to, frame)
+        if taken.leaves:
+            self._overtaken(lane.overtaken(taken.stream), taken.leaves[-1][0])
+        return self.due(now_ns)
+
+    def _overtaken(self, free: Sequence[Held], at_ns: int) -> None:
+        """Reordered frames that go on, behind the one that leaves then."""
+        for held in free:
+            for to, frame in held.sends:
+                self._later(at_ns, to, frame)
 
     def _ways(self, port: int, data: bytes) -> list[int]:
         """The port of its destination, or all others when nobody here has that address."""
@@ -265,8 +314,14 @@ class Engine:
         heappush(self._queue, (at_ns, self._order, port, data))
         return NOTHING
 
-    def _sent(self, now_ns: int, sends: list[Send], extra_ns: int) -> Sequence[Send]:
-        """Through the link's own delay; what is to go at once comes back."""
+    def _sent(self, now_ns: int, port: int | None, sends: list[Send], extra_ns: int) -> Sequence[Send]:
+        """Through the link's own delay; what is to go at once comes back. What a fault has named is left
+        neither to chance nor to a full queue, but takes its time."""
+        if self._lanes:
+            lane = self._lanes[port or 0]
+            for to, frame in sends:
+                self._later(lane.leave(now_ns, len(frame)) + extra_ns, to, frame)
+            return self.due(now_ns)
         wait_ns = self.delay_ns + extra_ns
         if not wait_ns:
             return sends
@@ -405,7 +460,11 @@ class Engine:
         for fault, out, frame in work.injected:
             self.ledger.note(now_ns, frame, Note("inject", (fault,), None, ((out, crc32(frame)),)))
             sends.append((out, frame))
-        sends = list(self._sent(now_ns, sends, 0))
+        sends = [
+            send
+            for out, frame in sends
+            for send in self._sent(now_ns, self._switch.get(frame[6:12], seen.port), [(out, frame)], 0)
+        ]
         went_out = tuple((out, crc32(frame)) for out, frame in work.sends)
         digest = crc32(seen.data) if seen.digest is None else seen.digest
         came_in = (seen.port, digest)
@@ -420,7 +479,7 @@ class Engine:
             direction.held += 1
             direction.settle()
             return sends
-        sends += self._sent(now_ns, work.sends, work.extra_ns)
+        sends += self._sent(now_ns, seen.port, work.sends, work.extra_ns)
         if direction.held and work.sends:
             sends += self._passed(direction, now_ns)
         return sends
@@ -442,7 +501,7 @@ class Engine:
             self._held.remove(held)
             held.direction.held -= 1
             held.direction.settle()
-            sends += self._sent(now_ns, held.sends, held.extra_ns)
+            sends += self._sent(now_ns, held.direction.port, held.sends, held.extra_ns)
         return sends
 
 

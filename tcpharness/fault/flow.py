@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 SEQ_MASK = 0xFFFFFFFF
 SEQ_HALF = 0x80000000
 
+PLAIN_IPV4 = b"\x08\x00\x45"  # ethertype, version 4, no IP options
+IPV6_TYPE = b"\x86\xdd"
+# From the IP header's start + 2: total length, fragment word, protocol; from TCP: seq, words, flags.
+IPV4_TCP = Struct("!HxxHxB14xI4xBB")
+IPV6_TCP = Struct("!H38xI4xBB")  # from the payload length
+IPV4_TCP_AT, IPV6_TCP_AT = 34, 54
+SHORTEST_IPV4, SHORTEST_IPV6 = 54, 74
 # seq, ack, offset and reserved, flags, window
 TCP_LIVE = Struct("!IIBBH")
 ENDED = ("closed", "closing")

@@ -14,6 +14,8 @@ from struct import Struct
 from typing import Literal, NamedTuple
 from zlib import crc32
 
+from tcpharness.scenario.impairment import Act
+
 Fate = Literal["forward", "drop", "delay", "duplicate", "hold", "alter", "inject", "consume"]
 
 HEAD_LEN = 96
@@ -43,6 +45,7 @@ class Entry:
     head: bytes  # the first 96 bytes of the frame that came in (of what went out when injected)
     len_bytes: int
     faults: tuple[str, ...] = ()  # all that fired on this frame, in order; `fault` is the first
+    acts: tuple[Act, ...] = ()  # what the link's impairments did to it, besides letting it wait
 
 
 class Note(NamedTuple):
@@ -52,6 +55,7 @@ class Note(NamedTuple):
     faults: tuple[str, ...]
     came_in: tuple[int, int] | None
     went_out: tuple[tuple[int, int], ...]
+    acts: tuple[Act, ...] = ()
 
 
 class Ledger:
@@ -111,4 +115,5 @@ def _entries(records: bytes, notes: Iterator[Note], hosts: Sequence[str], epoch_
             head=head,
             len_bytes=len_bytes,
             faults=tuple(note.faults),
+            acts=tuple(note.acts),
         )

@@ -26,7 +26,6 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 from tcpharness.fault.engine import Engine, Fired, Port, Send
@@ -35,6 +34,7 @@ from tcpharness.fault.ledger import digest_of
 from tcpharness.fault.offload import VNET, wire_frames
 from tcpharness.lab.packet_port import BATCH, PacketPort, interface_drops
 from tcpharness.lab.timerfd import Timer
+from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.model import Fault
 
 READ_LEN = 65536
@@ -48,6 +48,7 @@ class Order:
     ports: tuple[tuple[str, str, bytes, bytes], ...]  # host, port's interface, the host's MAC, its address
     mtu: int
     delay_ns: int
+    impairments: Mapping[str, Impairment]  # by sending host
     flows: Mapping[str, FlowFacts]
     templates: Mapping[tuple[str, int], Mapping[int, bytes]]
     offload: bool  # some host leaves checksums and segmentation to its device
@@ -68,7 +69,8 @@ class Forwarder:
             delay_ns=order.delay_ns,
             flows=order.flows,
             templates=order.templates,
-            rng=Random(order.seed),
+            impairments=order.impairments,
+            seed=order.seed,
             epoch_ns=time.time_ns() - time.monotonic_ns(),
         )
         self._ports = [

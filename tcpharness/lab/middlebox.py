@@ -140,6 +140,7 @@ class Middlebox:
             ),
             mtu=self.link.mtu,
             delay_ns=self.link.delay_ns,
+            impairments=dict(self.link.impairments),
             flows=flow_facts(self._plan),
             templates=templates,
             offload=any(host.offload for host in self._plan.hosts if host.name in ports),

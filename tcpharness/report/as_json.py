@@ -80,12 +80,13 @@ def capture_as_json(capture: CaptureOutcome) -> dict[str, Any]:
 
 
 def link_as_json(link: LinkOutcome) -> dict[str, Any]:
-    """The ledger: every frame that a fault named, and how many passed untouched."""
-    named = [e for e in link.entries if e.fault is not None]
+    """The ledger: every frame that a fault named or an impairment touched, and how many passed untouched."""
+    named = [e for e in link.entries if e.fault is not None or e.acts]
     return {
         "frames": len(link.entries),
         "untouched": sum(e.fate == "forward" for e in link.entries),
         "fired": link.fired,
+        "impaired": link.impaired(),
         "error": link.error,
         "entries": [
             {
@@ -93,6 +94,7 @@ def link_as_json(link: LinkOutcome) -> dict[str, Any]:
                 "time_ns": e.time_ns,
                 "fate": e.fate,
                 "fault": e.fault,
+                "acts": e.acts,
                 "came_in": e.came_in,
                 "went_out": e.went_out,
                 "head": e.head.hex(),

@@ -7,6 +7,7 @@ from typing import Any
 from tcpharness.scenario import quantity as q
 from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, Table
 from tcpharness.scenario.fault_keys import COUNT, SIGNALS
+from tcpharness.scenario.impairment import ACTS
 from tcpharness.scenario.model import (
     Capture,
     Count,
@@ -15,6 +16,7 @@ from tcpharness.scenario.model import (
     Expect,
     FaultExpect,
     FindingExpect,
+    ImpairedExpect,
     Place,
     VantageExpect,
 )
@@ -269,6 +271,23 @@ def _findings(found: dict[str, VantageExpect], at: Place, scope: Scope) -> tuple
     return tuple(found.values())
 
 
+def _impaired(found: dict[str, tuple[Count, Place]], at: Place, scope: Scope) -> tuple[ImpairedExpect, ...]:
+    return tuple(ImpairedExpect(scope.name, act, count, place) for act, (count, place) in found.items())
+
+
+IMPAIRED = Made(
+    MapOf(
+        HOST,
+        Made(
+            MapOf(choice(*ACTS), Made(COUNT, lambda count, at, scope: (count, at)), "a mapping of counts"),
+            _impaired,
+        ),
+        "a mapping of hosts",
+    ),
+    lambda found, at, scope: tuple(each for of_host in found.values() for each in of_host),
+)
+
+
 def _expect(fields: Fields) -> Any:
     if not fields.nodes:
         return fields.scope.wrong(
@@ -296,6 +315,7 @@ EXPECT_KEYS: dict[str, Key] = {
         SETTINGS, "Host -> what sysctl, ip route, ethtool -k and nft list would show of it, at the end."
     ),
     "faults": Key(FAULTS, "Fault -> how often it fired (default: at least once each)."),
+    "impairments": Key(IMPAIRED, "Host -> what links did to frames that it sent -> how many of them."),
     "capture": Key(CAPTURE_FIGURES, "Vantage -> tcpdump's closing figures."),
 }
 EXPECT = Table("expect", EXPECT_KEYS, _expect, nullable=True)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from tcpharness.packet.line import Line
 from tcpharness.packet.spec import SegmentSpec
+from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.place import Place as Place  # part of the model; by itself because it is light
 
 
@@ -75,8 +76,9 @@ class Link:
     hosts: tuple[str, ...]
     mtu: int | None
     addresses: dict[str, str]  # host -> "192.0.2.1/24"; empty: given by the plan
-    delay_ns: int  # a steady one-way delay, both directions; the middlebox does it
+    delay_ns: int  # a steady one-way delay of those directions that have no impairments
     at: Place
+    impairments: tuple[tuple[str, Impairment], ...] = ()  # sending host -> all that is done in that direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +362,16 @@ class SettingExpect:
 
 
 @dataclass(frozen=True, slots=True)
+class ImpairedExpect:
+    """How many of the frames that a host sent met with this on their links."""
+
+    host: str
+    act: str
+    count: Count
+    at: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     at: Place
     findings: tuple[VantageExpect, ...] = ()
@@ -368,6 +380,7 @@ class Expect:
     sockets: tuple[tuple[str, SocketExpect], ...] = ()  # (host, what)
     ports: tuple[HostPorts, ...] = ()
     settings: tuple[SettingExpect, ...] = ()
+    impairments: tuple[ImpairedExpect, ...] = ()
     faults: tuple[FaultExpect, ...] = ()  # a fault not listed must have fired at least once
     # vantage -> captured, received, dropped
     capture: dict[str, dict[str, Count]] = field(default_factory=dict)

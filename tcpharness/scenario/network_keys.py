@@ -8,6 +8,7 @@ from typing import Any
 
 from tcpharness.scenario import quantity as q
 from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, MapOf, Table
+from tcpharness.scenario.impair_keys import DIRECTION, IMPAIRMENT_KEYS, impairments_of
 from tcpharness.scenario.model import Firewall, Host, Link, Place, Route
 from tcpharness.scenario.outline import link_name
 from tcpharness.scenario.problem import NAME_PATTERN, listed, quoted, unknown
@@ -26,6 +27,7 @@ from tcpharness.scenario.shape import (
     quantity,
     reference,
 )
+from tcpharness.scenario.shape import TIME as TIME
 from tcpharness.scenario.yaml_tree import Node
 
 NAME = pattern(NAME_PATTERN, "a name of letters, digits, - and _ that begins with a letter")
@@ -34,7 +36,6 @@ HOST = reference("host")
 RESERVED = ("any", "default")
 PORT = integer(1, 65535, "a port")
 PORTS = ListOf(PORT, "a list of ports", single=True)
-TIME = quantity(q.time_ns, q.TIME, r"^(0|[0-9]+(\.[0-9]+)? ?(ns|us|ms|s|m))$")
 SIZE = quantity(q.size_bytes, q.SIZE, r"^(0|[0-9]+(\.[0-9]+)? ?(B|kB|KiB|MB|MiB|GiB))$")
 
 
@@ -325,7 +326,10 @@ def _link(fields: Fields) -> Any:
     if addresses is WRONG:
         return WRONG
     name = fields.get("name", link_name(hosts))
-    return Link(name, hosts, mtu, addresses, fields.get("delay", 0), fields.at)
+    impairments = impairments_of(hosts, fields)
+    if impairments is WRONG:
+        return WRONG
+    return Link(name, hosts, mtu, addresses, fields.get("delay", 0), fields.at, impairments)
 
 
 def _short_link(hosts: tuple[str, ...], at: Place, scope: Scope) -> Any:
@@ -350,8 +354,12 @@ LINK = Table(
         "join": Key(JOINED, "The hosts: two for a veth pair, more for a bridge.", required=True),
         "name": Key(NAME, "How faults call the link (default: its hosts joined by -)."),
         "mtu": Key(integer(68, 65535), "Largest packet, in bytes (default: 1500)."),
-        "delay": Key(TIME, "A steady delay of every frame, each way."),
         "addresses": Key(ADDRESSES, "Host -> address with prefix length (default: given by the plan)."),
+        **IMPAIRMENT_KEYS,
+        "from": Key(
+            MapOf(HOST, DIRECTION, "a mapping of hosts to impairments"),
+            "Host -> impairments of what it sends, instead of those of the link.",
+        ),
     },
     _link,
 )

@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from itertools import islice
 from typing import Literal
 
+from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.model import Case, Endpoint, Firewall, Host, Link, Place, Route
 from tcpharness.scenario.quiet import defaults, forwarding
 from tcpharness.scenario.script_check import FIRST_ADDRESS
@@ -56,10 +57,11 @@ class HostPlan:
 @dataclass(frozen=True, slots=True)
 class LinkPlan:
     name: str
-    kind: Literal["pair", "bridge", "middlebox"]  # middlebox: it has faults or a delay
+    kind: Literal["pair", "bridge", "middlebox"]  # middlebox: it has faults or impairments
     ends: tuple[Interface, ...]
     mtu: int
     delay_ns: int
+    impairments: tuple[tuple[str, Impairment], ...] = ()  # of the directions that have any, by sending host
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +179,9 @@ def _with_scripts(
 
 def _link_plan(case: Case, link: Link, ends: tuple[Interface, ...]) -> LinkPlan:
     kind: Literal["pair", "bridge", "middlebox"] = "pair" if len(ends) == 2 else "bridge"
-    if link.delay_ns or any(fault.link == link.name for fault in case.faults):
+    if link.delay_ns or link.impairments or any(fault.link == link.name for fault in case.faults):
         kind = "middlebox"
-    return LinkPlan(link.name, kind, ends, link.mtu or DEFAULT_MTU, link.delay_ns)
+    return LinkPlan(link.name, kind, ends, link.mtu or DEFAULT_MTU, link.delay_ns, link.impairments)
 
 
 def next_hop(plan: Plan, host: str, address: str) -> str | None:

@@ -29,14 +29,18 @@ SIZES: Mapping[str, int] = {
 # iproute2's spelling: lower case, decimal.
 RATES: Mapping[str, int] = {"bit": 1, "kbit": 1_000, "mbit": 1_000_000, "gbit": 1_000_000_000}
 
+# Chances are counted in billionths.
+CHANCES: Mapping[str, int] = {"%": 10_000_000}
+
 LARGEST = 1 << 62  # of any quantity; leaves room for sums in 64 bits
 
 TIME = "a time such as 50ms (ns, us, ms, s, m)"
 SIZE = "a size such as 64 KiB (B, kB, KiB, MB, MiB, GiB)"
 RATE = "a rate such as 10mbit (bit, kbit, mbit, gbit)"
+CHANCE = "a share such as 1% (at most 100%)"
 COUNT = 'a count such as 3, "3..", "..2" or "1..4"'
 
-AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
+AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*|%)")
 WHOLE = re.compile(r"[0-9]{1,19}")
 
 
@@ -53,6 +57,14 @@ def size_bytes(text: str) -> int:
 def rate_bits(text: str) -> int:
     """`10mbit` -> 10_000_000 bits per second."""
     return _quantity(text, RATES, RATE)
+
+
+def chance(text: str) -> int:
+    """`1%` -> 10_000_000 billionths."""
+    share = _quantity(text, CHANCES, CHANCE)
+    if share > 100 * CHANCES["%"]:
+        raise ValueError(f"is more than all; expected {CHANCE}")
+    return share
 
 
 def count(text: str) -> Count:

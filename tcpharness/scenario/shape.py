@@ -107,6 +107,9 @@ def quantity(parse: Callable[[str], Any], expected: str, pattern: str) -> Scalar
     return Scalar(expected, lambda node, scope: parse(node.value), json)
 
 
+TIME = quantity(quantities.time_ns, quantities.TIME, r"^(0|[0-9]+(\.[0-9]+)? ?(ns|us|ms|s|m))$")
+
+
 def integer(low: int, high: int, what: str = "a whole number") -> Scalar:
     expected = f"{what} from {low} to {high}"
 

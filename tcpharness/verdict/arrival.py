@@ -16,12 +16,15 @@ from tcpharness.verdict.watched import Frames, Watched, digest, line
 UNDELAYED = ("forward", "alter", "duplicate", "inject")
 
 
-def untimely(ends: Sequence[Watched], ledger: LinkOutcome, names: dict[str, str]) -> Iterator[str]:
-    """In words, each frame that overtook another, or came late."""
+def untimely(
+    ends: Sequence[Watched], ledger: LinkOutcome, names: dict[str, str], *, lanes: bool = False
+) -> Iterator[str]:
+    """In words, each frame that overtook another, or came late. `lanes`: each sender's frames take a time
+    of their own, and keep their order only among themselves."""
     for watched in ends:
         if watched.all is not None:
             yield from late(watched, ledger, names)
-            yield from overtaken(watched, ledger, names)
+            yield from overtaken(watched, ledger, names, lanes=lanes)
 
 
 def late(watched: Watched, ledger: LinkOutcome, names: dict[str, str]) -> Iterator[str]:
@@ -34,7 +37,9 @@ def late(watched: Watched, ledger: LinkOutcome, names: dict[str, str]) -> Iterat
             yield f"{line(time_ns, frame, names)}: arrived at {host} after the end of the middlebox's work"
 
 
-def overtaken(watched: Watched, ledger: LinkOutcome, names: dict[str, str]) -> Iterator[str]:
+def overtaken(
+    watched: Watched, ledger: LinkOutcome, names: dict[str, str], *, lanes: bool = False
+) -> Iterator[str]:
     """Of frames that have no double: whether each came after all those that went before it."""
     host = watched.end.host
     went = [d for e in ledger.entries if e.fate in UNDELAYED for h, d in e.went_out if h == host]
@@ -42,10 +47,11 @@ def overtaken(watched: Watched, ledger: LinkOutcome, names: dict[str, str]) -> I
     came = [digest(frame) for _, frame in received]
     single = {d for d, n in Counter(went).items() if n == 1} & {d for d, n in Counter(came).items() if n == 1}
     place = {d: n for n, d in enumerate(went)}
-    last = -1
+    last: dict[bytes, int] = {}
     for (time_ns, frame), d in zip(received, came, strict=True):
         if d in single:
-            if place[d] < last:
+            lane = frame[6:12] if lanes else b""
+            if place[d] < last.get(lane, -1):
                 what = "although the middlebox had sent it before others"
                 yield f"{line(time_ns, frame, names)}: arrived at {host} after others, {what}"
-            last = max(last, place[d])
+            last[lane] = max(last.get(lane, -1), place[d])

@@ -31,6 +31,17 @@ def judge_faults(case: Case, plan: Plan, evidence: Evidence) -> Iterator[Failure
             yield Failure(at, wish, found)
 
 
+def judge_impairments(case: Case, evidence: Evidence) -> Iterator[Failure]:
+    """What the links did by chance, as the ledgers have it."""
+    for wanted in case.expect.impairments:
+        found = sum(
+            link.impaired().get(wanted.host, {}).get(wanted.act, 0) for link in evidence.links.values()
+        )
+        if not wanted.count.holds(found):
+            what = f"{wanted.act} of {wanted.host}'s frames {wanted.count} times"
+            yield Failure(wanted.at, what, f"{found} times")
+
+
 def unwritten(case: Case, evidence: Evidence) -> Iterator[str]:
     """Faults that are said to have fired and stand nowhere in the ledger, or the reverse."""
     for fault in case.faults:

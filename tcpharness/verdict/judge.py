@@ -15,7 +15,7 @@ from tcpharness.scenario.plan import Plan
 from tcpharness.verdict.blind import Sight, blind_spots
 from tcpharness.verdict.counters import judge_counters
 from tcpharness.verdict.endpoints import judge_endpoints
-from tcpharness.verdict.faults import judge_faults, unwritten
+from tcpharness.verdict.faults import judge_faults, judge_impairments, unwritten
 from tcpharness.verdict.findings import judge_findings
 from tcpharness.verdict.laws import agreements, broken_laws
 from tcpharness.verdict.reconcile import reconcile
@@ -38,6 +38,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *judge_problems(case, evidence),
         *judge_endpoints(case, evidence),
         *judge_faults(case, plan, evidence),
+        *judge_impairments(case, evidence),
         *judge_captures(case, evidence, frames),
         *judge_drops(case, evidence),
         *judge_findings(sight),

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 
 from tcpharness.evidence import Evidence, LinkOutcome
 from tcpharness.fault.ledger import Entry
 from tcpharness.fault.offload import handed_down
 from tcpharness.packet.segment import decode
+from tcpharness.scenario.impairment import Act, Impairment
 from tcpharness.scenario.plan import LinkPlan, Plan
 from tcpharness.verdict.arrival import untimely
 from tcpharness.verdict.coverage import streams_against_each_other
@@ -49,9 +50,10 @@ def reconcile(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> R
         names, ledger = names_of(plan), evidence.links.get(link.name)
         cut = any(end.host in offload for end in link.ends)
         if ledger is not None:
-            against_ledger(ends, ledger, names, result, offload=cut)
+            allowed = Allowed(dict(link.impairments))
+            against_ledger(ends, ledger, names, result, offload=cut, allowed=allowed)
             if evidence.in_order:
-                result.discrepancies += untimely(ends, ledger, names)
+                result.discrepancies += untimely(ends, ledger, names, lanes=bool(link.impairments))
         elif cut:
             streams_against_each_other(ends, names, result)
         else:
@@ -69,9 +71,10 @@ def against_ledger(
     result: Reconciliation,
     *,
     offload: bool = False,
+    allowed: Allowed | None = None,
 ) -> None:
     """What came in was captured leaving its host, what went out was captured arriving; and the reverse."""
-    result.discrepancies += unasked(ledger, names, pieces_of(ends, ledger) if offload else None)
+    result.discrepancies += unasked(ledger, names, pieces_of(ends, ledger) if offload else None, allowed)
     heads = {d: e for e in ledger.entries for _, d in e.went_out}
     heads |= {e.came_in[1]: e for e in ledger.entries if e.came_in}
     macs = {mac_of(watched.end) for watched in ends}
@@ -111,11 +114,45 @@ def pieces_of(ends: list[Watched], ledger: LinkOutcome) -> Pieces:
     }
 
 
-def unasked(ledger: LinkOutcome, names: dict[str, str], pieces: Pieces | None) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a link may do to frames that no fault names."""
+
+    impairments: Mapping[str, Impairment] = field(default_factory=dict)  # by sending host
+
+    def explains(self, entry: Entry, what: str | None) -> bool:
+        """True when the acts that the ledger names are the link's to do, and make what was done."""
+        sender = entry.came_in[0] if entry.came_in else ""
+        impairment = self.impairments.get(sender)
+        may = impairment is not None and all(impairment.does(act) for act in entry.acts)
+        return may and (what is None or any(what.startswith(EFFECTS[act]) for act in entry.acts))
+
+
+# What an act comes to: how the words of `liberty` begin.
+EFFECTS: dict[Act, str] = {
+    "loss": "dropped",
+    "queue": "dropped",
+    "down": "dropped",
+    "duplicate": "sent",
+    "corrupt": "altered",
+    "reorder": "late",  # nothing that can be seen of one frame
+}
+
+
+def unasked(
+    ledger: LinkOutcome, names: dict[str, str], pieces: Pieces | None, allowed: Allowed | None = None
+) -> Iterator[str]:
     """What the middlebox did to a frame that no fault had named, besides passing it on."""
+    allowed = allowed or Allowed()
     for entry in ledger.entries:
-        what = None if entry.fault is not None or entry.fate == "consume" else liberty(entry, pieces)
-        if what:
+        if entry.fault is not None or entry.fate == "consume":
+            continue
+        what = liberty(entry, pieces)
+        if entry.acts and not allowed.explains(entry, what):
+            acts = " and ".join(entry.acts)
+            shown = line(entry.time_ns, entry.head, names)
+            yield f"{shown}: {what or 'passed on'} by the middlebox for {acts}, which its link does not do"
+        elif what and not entry.acts:
             shown = line(entry.time_ns, entry.head, names)
             yield f"{shown}: {what} by the middlebox, and no fault asked for it"
 

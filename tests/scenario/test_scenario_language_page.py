@@ -1,4 +1,4 @@
-"""docs/language.md: every example loads, and its tables of keys are those that the loader reads by."""
+"""docs/language.md, pages of its parts: examples load, and the tables of keys are those of the loader."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from tcpharness.scenario.load import load
 from tcpharness.scenario.scenario_keys import SCENARIO, Resolved
 from tcpharness.scenario.shape import Shape
 
-PAGE = Path(__file__).parents[2] / "docs" / "language.md"
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "language.md"
+PAGES = ("language.md", "impairments.md")
+EXAMPLES = [
+    (page, example)
+    for page in PAGES
+    for example in re.findall(r"^```yaml\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+]
 TABLE = re.compile(r"(<!-- table: ([a-z ]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 # What a fragment leaves out.
@@ -35,9 +41,13 @@ def completed(example: str) -> str:
     return "".join(missing) + example
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_every_example_loads(number: int) -> None:
-    assert load(completed(EXAMPLES[number]), f"language.md example {number + 1}")
+@pytest.mark.parametrize(("page", "example"), EXAMPLES)
+def test_every_example_loads(page: str, example: str) -> None:
+    assert load(completed(example), page)
+
+
+def test_every_page_has_examples() -> None:
+    assert {page for page, _ in EXAMPLES} == set(PAGES)
 
 
 def shapes(shape: Shape | None) -> Iterator[Shape]:
@@ -67,6 +77,8 @@ for found in shapes(SCENARIO):
 
 # These three say of themselves all there is, in a sentence of the page.
 TOLD = {"send", "receive", "pause", "stall"}
+# Those of a link, again.
+TOLD |= {"direction"}
 # Their header fields are in the table of `when`, once.
 FIELDS = set(TABLES["when"]) & set(TABLES["inject"]) - {"to", "from", "flags", "seq", "ack"}
 

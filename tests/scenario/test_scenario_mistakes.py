@@ -29,6 +29,38 @@ def lab(text: str = "", *, endpoints: str = ENDPOINTS, expect: str = EXPECT) -> 
 
 
 BROKEN: dict[str, str | bytes] = {
+    # --- impairments
+    "impairments": "scenario: A\nhosts: [a, b]\nlinks:\n"
+    + "".join(
+        f"  - {{join: [a, b], name: l{number}, {wrong}}}\n"
+        for number, wrong in enumerate(
+            (
+                "rate: 0",
+                "rate: 0mbit",
+                "rate: -1mbit",
+                "loss: 101%",
+                "loss: -1%",
+                "loss: 1",
+                "loss: 0.5",
+                "jitter: 1ms",
+                "delay: 1ms, jitter: {by: 2ms}",
+                "jitter: {shape: normal}",
+                "queue: 5 packets",
+                "rate: 1mbit, queue: 0 packets",
+                "rate: 1mbit, queue: 5",
+                "loss: {enter: 1%}",
+                "loss: {enter: 1%, leave: 0%}",
+                "reorder: {chance: 1%, by: 0}",
+                "duplicate: often",
+                "from: {c: {loss: 1%}}",
+                "from: {a: {mtu: 100}}",
+                "from: {b: {queue: 1 packet}}",
+                "delay: -1ms",
+                "corrupt: 1 %, from: {b: {corrupt: 100.1 %}}",
+            )
+        )
+    )
+    + "expect: {impairments: {a: {losses: 1, loss: x}, c: {loss: 1}}}\n",
     # --- the file
     "an empty file": "",
     "a list": "- a\n- b\n",

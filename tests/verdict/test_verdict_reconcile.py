@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 from verdict_scene import MARKER, Scene, text_of
 
-from tcpharness.fault.ledger import Entry
+from tcpharness.fault.ledger import Entry, Fate
 from tcpharness.fault.offload import VNET, wire_frames
+from tcpharness.scenario.impairment import Act
 from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.watched import Reconciliation
 
@@ -474,3 +475,45 @@ def test_ten_thousand_frames_take_well_under_a_second(faults: str) -> None:
     start = time.process_time()
     assert weigh(scene).discrepancies == []
     assert time.process_time() - start < 0.5
+
+
+# --- impairments
+
+LOSSY = (
+    "hosts: [client, server]\nlinks: [{join: [client, server], from: {client: {loss: 5%, corrupt: 5%}}}]\n"
+)
+
+
+def impaired(acts: tuple[Act, ...], fate: Fate, *, sender: str = "client", network: str = LOSSY) -> list[str]:
+    """A talk in which one more segment met with this, said to be an impairment."""
+    scene = Scene(network=network)
+    scene.talk()
+    seq = 201 if sender == "client" else 301
+    frame = scene.frame(sender, "P.", seq=seq, ack=301, length=50)
+    out = {"drop": [], "alter": [flipped(frame)], "duplicate": [frame, frame]}[fate]
+    scene.treat(frame, fate, out)
+    scene.link().entries[-1] = replace(scene.link().entries[-1], acts=acts)
+    for vantage in scene.frames:
+        scene.seen(vantage, MARKER)
+    return weigh(scene).discrepancies
+
+
+def test_what_the_link_does_is_explained() -> None:
+    assert impaired(("loss",), "drop") == []
+    assert impaired(("corrupt",), "alter") == []
+
+
+def test_what_it_does_not_do_is_not() -> None:
+    (told,) = impaired(("duplicate",), "duplicate")
+    assert "sent 2 times by the middlebox for duplicate, which its link does not do" in told
+    (told,) = impaired(("loss",), "drop", sender="server")
+    assert "dropped by the middlebox for loss, which its link does not do" in told
+    (told,) = impaired(("loss",), "drop", network=DELAYED)
+    assert "for loss, which its link does not do" in told
+
+
+def test_a_word_must_fit_the_deed() -> None:
+    (told,) = impaired(("loss",), "alter")
+    assert "altered by the middlebox for loss" in told
+    (told,) = impaired((), "drop")
+    assert "no fault asked for it" in told
