@@ -15,6 +15,7 @@ cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UN
 cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
 cdef long long REVIVED, LATE_DATA, LAND, TUNNEL, IDLE, DSCP, PARTIAL, S_SACK, STALLED, SPIKE
+cdef long long ODD, NO_TIMESTAMP
 cdef long long IDLE_NS, SPIKE_NS, DELAYED_FROM_NS, DELAYED_TO_NS, AT_ONCE_NS, USUAL_MSS
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
 
@@ -42,7 +43,7 @@ cpdef bint pass_by(Segment segment, Side this, Side other) except -1
 cpdef settle(Flow flow)
 cpdef bint calm(Side side) except -1
 
-@cython.locals(flow=Flow, flags="int")
+@cython.locals(flow=Flow, flags="int", late_option="bint")
 cpdef observe(Segment segment, Side this, Side other, long long signs)
 @cython.locals(since="long long")
 cpdef long long waited(Segment segment, Side this, Side other) except -1

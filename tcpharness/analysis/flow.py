@@ -52,6 +52,7 @@ UPDATE, SHRUNK, SILLY = int(Sign.UPDATE), int(Sign.SHRUNK), int(Sign.SILLY)
 PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
+ODD, NO_TIMESTAMP = int(Sign.ODD), int(Sign.NO_TIMESTAMP)
 IDLE, DSCP, PARTIAL = int(Sign.IDLE), int(Sign.DSCP), int(Sign.PARTIAL)
 S_SACK, STALLED, SPIKE = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE)
 REVIVED, LATE_DATA, LAND, TUNNEL = int(Sign.REVIVED), int(Sign.LATE_DATA), int(Sign.LAND), int(Sign.TUNNEL)
@@ -269,6 +270,9 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
         or segment.ttl != this.ttl_last
         or segment.tos >> 2 != this.dscp_last
         or segment.tos & 3 == 3
+        or segment.urg | segment.reserved
+        or (segment.tsval < 0 <= this.ts_high)
+        or segment.mss & segment.wscale != -1  # one of them is there
         or segment.pieces
         or segment.malformed is not None
         or not (segment.whole or this.snapped)
@@ -387,6 +391,11 @@ def observe(segment: Segment, this: Side, other: Side, signs: int) -> None:
         this.signs = signs
         return
     signs |= path(segment, this)
+    late_option = not flags & SYN and (segment.mss & segment.wscale != -1 or segment.sack_ok)
+    if late_option or segment.urg | segment.reserved | (flags & URG):
+        signs |= ODD
+    if segment.tsval < 0 <= this.ts_high:
+        signs |= NO_TIMESTAMP
     if flags & SYN:
         signs |= S_SYN
         signs |= handshake(segment, this, other)

@@ -59,6 +59,8 @@ class Sign(IntFlag):
     STALLED = 1 << 46  # data that had waited for a delayed ACK
     SPIKE = 1 << 47  # after the segment was taken in: its round trip is far above the others
     COMPARED = 1 << 48  # no segment: a SYN as two captures have it (compare.py)
+    ODD = 1 << 49  # a field or an option that such a segment has not usually
+    NO_TIMESTAMP = 1 << 50
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

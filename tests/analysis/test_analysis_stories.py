@@ -158,9 +158,12 @@ STORIES = {
 }  # fmt: skip
 
 
+LEFT_OUT = ("_missing", "timestamp_missing_mid_flow")
+
+
 def said(findings: list[Finding]) -> str:
     """Level, name and kind; without the notes on options that these short lines leave out."""
-    shown = (f for f in findings if not f.name.endswith("_missing"))
+    shown = (f for f in findings if not f.name.endswith(LEFT_OUT))
     return ", ".join(" ".join(filter(None, (f.level, f.name, f.kind))) for f in shown)
 
 
@@ -231,6 +234,6 @@ def test_the_echoed_timestamp_says_whether_it_was_needed(echo: int, needed: str)
 def test_findings_read_well(golden: Callable[[str, str], None]) -> None:
     lines = []
     for name, (text, _) in STORIES.items():
-        found = play(filter(str.strip, text.splitlines()))
+        found = [f for f in play(filter(str.strip, text.splitlines())) if f.name != LEFT_OUT[1]]
         lines += [name, *(f"  {f.frame:>3} {f.level:<7} {f.name} {f.kind}: {f.text}" for f in found), ""]
     golden("analysis_stories", "\n".join(lines))
