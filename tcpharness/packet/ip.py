@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
+from tcpharness.packet import rare_links
+
 IPV4 = Struct("!BBHHHBBH")  # version+IHL, tos, total length, id, flags+offset, ttl, proto, checksum
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION)
 TCP, UDP, IN_IPV4, IN_IPV6, GRE = 6, 17, 4, 41, 47
-VXLAN_PORT, LINUX_VXLAN_PORT, GENEVE_PORT = 4789, 8472, 6081
+VXLAN_PORT, LINUX_VXLAN_PORT, GENEVE_PORT, L2TP_PORT = 4789, 8472, 6081, 1701
 KINDS = {
     1: "icmp", 2: "igmp", TCP: "tcp", UDP: "udp", IN_IPV4: "ipip", IN_IPV6: "ipip", GRE: "gre", 50: "esp",
     51: "ah", 58: "icmpv6", 89: "ospf", 103: "pim", 112: "vrrp", 132: "sctp", 59: "no next header",
@@ -185,6 +187,8 @@ def _inside(data: bytes, outer: IpHeader) -> tuple[str, int] | None:
             return _ethernet_inside("vxlan", data, at + 16)
         if port == GENEVE_PORT:
             return _inside_geneve(data, at + 8)
+        if port == L2TP_PORT:
+            return _inside_l2tp(data, at + 8)
     return None
 
 
@@ -205,12 +209,30 @@ def _ethernet_inside(name: str, data: bytes, at: int) -> tuple[str, int] | None:
     return (name, at + 2) if data[at : at + 2] in (b"\x08\x00", b"\x86\xdd") else None
 
 
+def _inside_l2tp(data: bytes, at: int) -> tuple[str, int] | None:
+    """RFC 2661 3.1: length, numbers and offset are there when their bits are; control messages have no PPP."""
+    if at + 8 > len(data) or data[at] & 0x80:
+        return None
+    bits = data[at]
+    at += 6 + 2 * bool(bits & 0x40) + 4 * bool(bits & 0x08)
+    if bits & 0x02:
+        at += 2 + int.from_bytes(data[at : at + 2], "big")
+    return _ppp_inside("l2tp", data, at)
+
+
+def _ppp_inside(name: str, data: bytes, at: int) -> tuple[str, int] | None:
+    ethertype, inner = rare_links.ppp(data[at : at + 4])
+    return (name, at + inner) if ethertype in (0x0800, 0x86DD) else None
+
+
 def _inside_gre(data: bytes, at: int) -> tuple[str, int] | None:
     """RFC 2784 and 2890: checksum, key and sequence number are there when their bits are."""
     if at + 4 > len(data):
         return None
     bits, proto = data[at], data[at + 2 : at + 4]
     inner = at + 4 + 4 * (bool(bits & 0x80) + bool(bits & 0x20) + bool(bits & 0x10))
+    if proto == b"\x88\x0b":  # RFC 2637 4.1: PPP, and maybe an acknowledgement number before it
+        return _ppp_inside("pptp", data, inner + 4 * bool(data[at + 1] & 0x80))
     if proto in (b"\x08\x00", b"\x86\xdd"):
         return "gre", inner
     return _ethernet_inside("gre", data, inner) if proto == b"\x65\x58" else None

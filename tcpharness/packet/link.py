@@ -20,7 +20,7 @@ PPP_PROTOCOLS = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6}
 NAMES = {
     0x0806: "arp", 0x8035: "rarp", 0x88CC: "lldp", 0x8863: "pppoe discovery", 0x8864: "pppoe", 0x8847: "mpls",
 }  # fmt: skip
-LINK_NAMES = {7: "ARCNET", 105: "802.11", 127: "802.11 radiotap"}
+LINK_NAMES = {7: "ARCNET", 105: "802.11", 119: "802.11", 127: "802.11 radiotap", 163: "802.11"}
 
 
 class Link(NamedTuple):

@@ -40,6 +40,7 @@ def ipv6(first: int, body: bytes) -> bytes:
 
 
 TCP6 = IP6[40:]
+SNAP = b"\xaa\xaa\3\0\0\0\x08\0"
 FRAMES = {
     "ethernet": (1, ETHERNET),
     "ethernet 6": (1, ETHERNET6),
@@ -68,6 +69,24 @@ FRAMES = {
     "802.11": (105, b"\x08\2" + bytes(22) + b"\xaa\xaa\3\0\0\0\x08\0" + IP4),
     "802.11 between stations": (105, b"\x08\3" + bytes(28) + b"\xaa\xaa\3\0\0\0\x08\0" + IP4),
     "802.11 quality": (105, b"\x88\1" + bytes(24) + b"\xaa\xaa\3\0\0\0\x86\xdd" + IP6),
+    "token ring": (6, b"\x10\x40" + MACS + SNAP + IP4),
+    "token ring, routed": (6, b"\x10\x40" + MACS[:6] + b"\x82" + MACS[7:] + b"\4\0\0\0" + SNAP + IP4),
+    "fddi": (10, b"\x50" + MACS + SNAP + IP4),
+    "atm": (100, SNAP + IP4),
+    "frame relay": (107, b"\x18\x41\x03\xcc" + IP4),
+    "frame relay 6": (107, b"\x18\x41\x03\0\x8e" + IP6),
+    "frame relay, subnetwork": (107, b"\x18\x41\x03\0\x80\0\0\0\x08\0" + IP4),
+    "frame relay, Cisco": (107, b"\x18\x41\x08\0" + IP4),
+    "enc": (109, b"\2\0\0\0" + bytes(8) + IP4),
+    "pflog": (117, b"\x3d\2" + bytes(62) + IP4),
+    "prism": (119, bytes(144) + b"\x08\2" + bytes(22) + SNAP + IP4),
+    "fibre channel": (122, bytes(16) + SNAP + IP4),
+    "sunatm": (123, b"\2\0\0\x20" + SNAP + IP4),
+    "firewire": (138, bytes(16) + b"\x86\xdd" + IP6),
+    "avs": (163, b"\x80\x21\x10\1\0\0\0\x40" + bytes(56) + b"\x08\2" + bytes(22) + SNAP + IP4),
+    "ppi": (192, b"\0\0\x08\0" + pack("<I", 105) + b"\x08\2" + bytes(22) + SNAP + IP4),
+    "ppp with direction": (204, b"\1\xff\x03\x00\x21" + IP4),
+    "nflog": (239, b"\2\0\0\0" + b"\5\0\x0a\0x\0\0\0" + pack("<HH", 4 + len(IP4), 9) + IP4),
     "radiotap": (127, b"\0\0\x0a\0" + bytes(6) + b"\x08\2" + bytes(22) + b"\xaa\xaa\3\0\0\0\x08\0" + IP4),
     "hop by hop": (101, ipv6(0, bytes((6, 0, 1, 4, 0, 0, 0, 0)) + TCP6)),
     "routing, destination": (101, ipv6(43, b"\x3c" + b"\0" * 7 + bytes((6, 0, 1, 4)) + b"\0" * 4 + TCP6)),
@@ -77,6 +96,10 @@ FRAMES = {
     "6in4": (101, ipv4(41, IP6)),
     "gre": (101, ipv4(47, b"\0\0\x08\0" + IP4)),
     "gre with key": (101, ipv4(47, b"\x20\0\x08\0\0\0\0\1" + IP4)),
+    "pptp": (101, ipv4(47, b"\x30\x01\x88\x0b\0\x20\0\1\0\0\0\7\xff\x03\0\x21" + IP4)),
+    "pptp, acknowledging": (101, ipv4(47, b"\x30\x81\x88\x0b\0\x20\0\1\0\0\0\7\0\0\0\6\0\x21" + IP4)),
+    "l2tp": (101, udp(1701, b"\0\2\0\1\0\2\xff\x03\0\x21" + IP4)),
+    "l2tp, all fields": (101, udp(1701, b"\x4a\2\0\x40\0\1\0\2\0\3\0\4\0\2\0\0\xff\x03\0\x57" + IP6)),
     "gre bridged": (101, ipv4(47, b"\0\0\x65\x58" + ETHERNET)),
     "vxlan": (101, udp(4789, b"\x08\0\0\0\0\0\1\0" + ETHERNET)),
     "linux vxlan": (101, udp(8472, b"\x08\0\0\0\0\0\1\0" + ETHERNET)),
@@ -93,7 +116,7 @@ def test_the_segment_is_found(name: str) -> None:
     assert segment.is_tcp, segment.kind
     assert (segment.sport, segment.dport, segment.seq, segment.payload) == (40000, 105, 7, b"abc")
     assert segment.malformed is None
-    kind = next((word for word in ("gre", "vxlan", "geneve") if word in name), "")
+    kind = next((word for word in ("gre", "vxlan", "geneve", "pptp", "l2tp") if word in name), "")
     assert segment.tunnel == ("ipip" if name in ("ipip", "6in4") else kind)
 
 
