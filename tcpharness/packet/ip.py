@@ -210,7 +210,7 @@ def _ethernet_inside(name: str, data: bytes, at: int) -> tuple[str, int] | None:
 
 
 def _inside_l2tp(data: bytes, at: int) -> tuple[str, int] | None:
-    """RFC 2661 3.1: length, numbers and offset are there when their bits are; control messages have no PPP."""
+    """RFC 2661 3.1: length, numbers and offset are there when their bits are; control messages have none."""
     if at + 8 > len(data) or data[at] & 0x80:
         return None
     bits = data[at]
