@@ -320,7 +320,8 @@ class Analysis:
         self.findings.sort(key=lambda finding: (finding.frame, finding.time_ns))
         self.flows.sort(key=lambda flow: flow.first_ns)
         for watch in self.watches:
-            self.counts[watch.name, "", watch.level] += watch.more
+            if watch.more:
+                self.counts[watch.name, "", watch.level] += watch.more
         counts = Counter({key: count for key, count in self.counts.items() if count})
         return CaptureReport(
             self.findings, self.flows, self.frames, dict(self.not_tcp), [], counts, self.tracker.flow_count,

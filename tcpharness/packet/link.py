@@ -143,7 +143,9 @@ def null(data: bytes) -> Link:
     if family > 0xFFFF:
         family = int.from_bytes(data[:4], "big")
     ethertype = FAMILIES.get(family, 0)
-    return Link(ethertype, 4, "" if ethertype else f"family {family}")
+    # Kinds are counted one by one: of nonsense there must not be four billion of them.
+    kind = f"family {family}" if family <= 0xFFFF else "no address family"
+    return Link(ethertype, 4, "" if ethertype else kind)
 
 
 READERS = {

@@ -15,6 +15,7 @@ HEADINGS = ("time", "frame", "level", "finding", "flow", "what was seen")
 TALLY = ("level", "finding", "count", "first at", "frame", "flow of the first")
 OF_FILES = ("level", "finding", "count", "files", "flow of the first")
 FLOWS = ("start", "flow", "frames", "bytes", "resent", "rtt", "duration", "state")
+MOST_KINDS = 20  # of what isn't TCP
 MOST_LISTED = 200  # findings that a person reads one by one; more are counted, and these the first of them
 
 FIELDS = tuple(f.name for f in fields(Finding))
@@ -118,10 +119,18 @@ def plural(count: int, word: str) -> str:
 
 
 def summary(report: CaptureReport) -> str:
-    other = ", ".join(f"{count} {kind}" for kind, count in sorted(report.not_tcp.items()))
+    other = others(report.not_tcp)
     return f"{report.frames} frames, {plural(report.flow_count or len(report.flows), 'flow')}" + (
         f"; not TCP: {other}" if other else ""
     )
+
+
+def others(not_tcp: dict[str, int]) -> str:
+    """What isn't TCP, by kind; of very many the most frequent."""
+    kept = sorted(not_tcp.items(), key=lambda item: -item[1])[:MOST_KINDS]
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(kept))
+    rest = sum(not_tcp.values()) - sum(count for _, count in kept)
+    return text + (f", {rest} more of {len(not_tcp) - len(kept)} other kinds" if rest else "")
 
 
 def at_least(level: Level, least: Level) -> bool:

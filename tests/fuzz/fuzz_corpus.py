@@ -225,6 +225,11 @@ def corpus() -> dict[str, bytes]:
     return found
 
 
+def contents() -> list[bytes]:
+    """Of every file that is there, in order of their names: also of those that were put there by hand."""
+    return [path.read_bytes() for path in sorted(CORPUS.iterdir())]
+
+
 if __name__ == "__main__":
     CORPUS.mkdir(exist_ok=True)
     for name, data in corpus().items():

@@ -67,12 +67,11 @@ def sources_only() -> None:
 
 def inputs(seed: int, target: str | None) -> Iterator[tuple[str, bytes]]:
     """(target, input) without end; the same seed gives the same ones."""
-    from fuzz_corpus import CORPUS, STORIES
+    from fuzz_corpus import STORIES, contents
     from fuzz_mutate import Mutator
 
     random = Random(seed)
-    corpus = [path.read_bytes() for path in sorted(CORPUS.iterdir())]
-    mutator = Mutator(corpus, random)
+    mutator = Mutator(contents(), random)
     lines = [line.strip().encode() for text in STORIES.values() for line in text.strip().splitlines()]
     frames = [
         bytes(piece[16:]) for parts in mutator.parts if parts and parts.record for piece in parts.pieces
@@ -221,9 +220,10 @@ def by_coverage(args: argparse.Namespace) -> int:
 
     with atheris.instrument_imports(include=["tcpharness"]):
         from fuzz_targets import TARGETS
+    from fuzz_corpus import contents
     from fuzz_mutate import Mutator
 
-    mutator = Mutator([], Random(args.seed))
+    mutator = Mutator(contents(), Random(args.seed))
 
     def mutate(data: bytes, most: int, seed: int) -> bytes:
         mutator.random.seed(seed)

@@ -142,6 +142,7 @@ def test_cut_anywhere_nothing_raises(name: str) -> None:
         (101, b"\x30" + b"\0" * 30, "IP version 3"),
         (101, b"", "short frame"),
         (0, b"\x63\0\0\0" + IP4, "family 99"),
+        (0, b"\x63\1\1\1" + IP4, "no address family"),
         (105, b"\0" * 40, "802.11"),
     ],
 )

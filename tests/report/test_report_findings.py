@@ -90,6 +90,14 @@ def test_several_files_are_summed_up() -> None:
     assert summary_of_all([], 2, 1, 1) == "2 files: 1 frames, 1 flow"
 
 
+def test_of_many_kinds_that_are_not_tcp_the_most_frequent_are_named() -> None:
+    kinds = {f"ethertype 0x{n:04x}": 1 for n in range(30)} | {"arp": 7, "udp": 9}
+    text = summary(CaptureReport([], [], 46, kinds, []))
+    assert text.startswith("46 frames, 0 flows; not TCP: 7 arp, 1 ethertype 0x0000, ")
+    assert text.endswith(", 9 udp, 12 more of 12 other kinds")
+    assert text.count("ethertype") == 18
+
+
 def test_nothing_found() -> None:
     assert as_text("a.pcap", Shown(EMPTY, View())) == "a.pcap: 0 frames, 0 flows"
     assert summary(report()) == "12 frames, 2 flows; not TCP: 2 arp, 1 udp"
