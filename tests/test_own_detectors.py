@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,3 +163,27 @@ def test_a_package_that_cannot_be_loaded(
     assert main(["analyze", talk]) == USAGE
     err = capsys.readouterr().err
     assert err.startswith("tcpharness: entry point mine = own_package:nothing: AttributeError: ")
+
+
+SCENARIO = """\
+scenario: A detector of one's own is expected
+hosts: [client, server]
+links: [[client, server]]
+endpoints:
+  server: {on: server, listen: 105, do: [receive: eof, close]}
+  client: {on: client, connect: server, do: [send: 1 KiB, close]}
+expect:
+  findings: {client: {large_mss: 2}}
+"""
+
+
+@pytest.mark.netns
+def test_a_scenario_expects_it(tmp_path: Path) -> None:
+    mine = file(tmp_path, EXAMPLE.replace("small_mss", "large_mss").replace("< 1200", "!= 1200"))
+    scenario = file(tmp_path, SCENARIO, "own.yaml")
+    run = [sys.executable, "-m", "tcpharness", "run", scenario, "--jobs", "1"]
+    done = subprocess.run([*run, "--detectors", mine], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (OK, ""), done.stdout
+    without = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert without.returncode == USAGE
+    assert 'unknown finding "large_mss"' in without.stderr
