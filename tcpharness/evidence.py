@@ -151,6 +151,34 @@ class Sampling:
     notes: list[str] = field(default_factory=list)  # what could not be seen, and why
 
 
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One of the kernel's tracepoints. Ends are ("", 0) where nothing told whose it was."""
+
+    time_ns: int  # CLOCK_REALTIME
+    name: str  # tcp_retransmit_skb, kfree_skb, ...
+    here: tuple[str, int]  # the end at whose host it happened
+    there: tuple[str, int]
+    reason: str = ""  # of kfree_skb and tcp_send_reset
+    err: int = 0  # of tcp_retransmit_skb: why it could not be sent
+
+
+@dataclass(slots=True)
+class Trace:
+    """What the kernel's tracepoints told of a case's flows."""
+
+    refused: str | None = None  # why there was no tracing
+    traced: list[str] = field(default_factory=list)  # the tracepoints that were on
+    events: list[TraceEvent] = field(default_factory=list)
+    lost: int = 0  # of all cases together, since the last one was taken
+    shared: bool = False  # another case had the same addresses
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.refused is None and not self.lost and not self.shared
+
+
 @dataclass(slots=True)
 class Evidence:
     """All witnesses of one case."""
@@ -161,6 +189,7 @@ class Evidence:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)  # host -> name -> difference
     sockets: list[SocketHistory] = field(default_factory=list)
     sampling: Sampling | None = None  # None: nobody watched the sockets
+    trace: Trace | None = None  # None: nobody asked
     # host -> sysctl, routes, offload, firewall and more, as they were at the end
     environment: dict[str, dict[str, Any]] = field(default_factory=dict)
     loopback: dict[str, int] = field(default_factory=dict)  # host -> packets on its lo

@@ -41,6 +41,7 @@ from tcpharness.lab.socket_table import settle
 from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.tcpdump import Tcpdump
+from tcpharness.lab.tracing import Tracing
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
@@ -48,6 +49,7 @@ from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import make_plan
 from tcpharness.verdict.judge import judge
 from tcpharness.verdict.result import Result, Verdict, broken, skipped
+from tcpharness.verdict.watched import names_of
 
 STEERING = "rps_default_mask"  # without it frames of one sender may overtake each other
 SETTLE_NS = 1_000_000_000  # how long sockets may take to finish closing after the endpoints have
@@ -90,7 +92,7 @@ class CaseRun:
         self.evidence = Evidence()
         self.frames: dict[str, list[tuple[int, bytes]]] = {}
 
-    async def play(self, spawner: Spawner, timeout_ns: int) -> None:
+    async def play(self, spawner: Spawner, timeout_ns: int, tracing: Tracing | None = None) -> None:
         """From nothing to evidence; the lab is gone when it returns. Raises LabError."""
         async with AsyncExitStack() as stack:
             lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
@@ -101,6 +103,8 @@ class CaseRun:
             before = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             on_lo = {host: counters.loopback(ns) for host, ns in lab.hosts.items()}
             base = Path(self.case.file).parent
+            if tracing is not None:
+                await tracing.watch(self.plan.number, names_of(self.plan), traced(self.case))
             watch = Watch(lab)
             stack.callback(watch.close)
             await watch.start()
@@ -114,6 +118,8 @@ class CaseRun:
             for box in boxes:
                 outcome = await box.finish()
                 self.evidence.links[outcome.link] = outcome
+            if tracing is not None:
+                self.evidence.trace = await tracing.take(self.plan.number)
             self.evidence.sampling, self.evidence.sockets = await watched
             name_endpoints(self.evidence, listeners(self.case))
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
@@ -203,6 +209,11 @@ class CaseRun:
         return syns(decode(data, time_ns=time_ns, frame=number) for number, (time_ns, data) in frames)
 
 
+def traced(case: Case) -> list[str]:
+    """The tracepoints that a scenario asks for."""
+    return sorted({wanted.name for wanted in case.expect.tracepoints})
+
+
 def listeners(case: Case) -> dict[tuple[str, int], str]:
     """The endpoint behind each port that a scenario has opened, by (host, port)."""
     return {(e.on, e.port): e.name for e in case.endpoints if e.port is not None and e.kind != "connect"}
@@ -247,6 +258,7 @@ class Runner:
         self._numbers = itertools.count(1)
         self._seeds = random.Random()
         self._stack = AsyncExitStack()
+        self._tracing = Tracing()
         self._spawner = spawner or self._stack.enter_context(Spawner.start())
         self._directory = options.out or Path(tempfile.mkdtemp(prefix="tcpharness-"))
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -254,6 +266,8 @@ class Runner:
     async def __aenter__(self) -> Self:
         watch = asyncio.create_task(self.admission.watch())
         self._stack.callback(watch.cancel)
+        await self._tracing.start(self._spawner)
+        self._stack.push_async_callback(self._tracing.close)
         return self
 
     async def __aexit__(
@@ -306,7 +320,7 @@ class Runner:
         if reason:
             return skipped(reason)
         try:
-            await run.play(self._spawner, timeout_ns)
+            await run.play(self._spawner, timeout_ns, self._tracing)
             return run.judge()
         except LabError as error:
             return broken(error.at or run.case.at, str(error.text))

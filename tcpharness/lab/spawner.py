@@ -20,7 +20,12 @@ from tcpharness.lab.init_process import MAX_MESSAGE, Call, Run, spawner_main
 from tcpharness.lab.netns import NetNs, nursery
 
 # What `call` is used for. Imported by the spawner while main imports its own things.
-PRELOAD = ("tcpharness.lab.forward", "tcpharness.lab.endpoint_process", "tcpharness.lab.sampler")
+PRELOAD = (
+    "tcpharness.lab.forward",
+    "tcpharness.lab.endpoint_process",
+    "tcpharness.lab.sampler",
+    "tcpharness.lab.tracer",
+)
 GONE_S = 5.0  # how long the spawner may take to end with all labs
 
 

@@ -48,6 +48,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "links": {name: link_as_json(link) for name, link in evidence.links.items()},
         "counters": {host: {k: v for k, v in c.items() if v} for host, c in evidence.counters.items()},
         **sockets_as_json(evidence),
+        "trace": asdict(evidence.trace) if evidence.trace else None,
         "problems": evidence.problems,
         "environment": result.environment,
         "versions": result.versions,

@@ -36,6 +36,7 @@ from tcpharness.scenario.shape import (
     reference,
 )
 from tcpharness.scenario.socket_keys import PORTS, SOCKETS
+from tcpharness.scenario.trace_keys import TRACEPOINTS
 from tcpharness.scenario.until import UNTIL
 from tcpharness.scenario.yaml_tree import Node
 
@@ -314,6 +315,7 @@ EXPECT_KEYS: dict[str, Key] = {
     "settings": Key(
         SETTINGS, "Host -> what sysctl, ip route, ethtool -k and nft list would show of it, at the end."
     ),
+    "tracepoints": Key(TRACEPOINTS, "Host -> kernel tracepoint -> how often it was passed for its flows."),
     "faults": Key(FAULTS, "Fault -> how often it fired (default: at least once each)."),
     "impairments": Key(IMPAIRED, "Host -> what links did to frames that it sent -> how many of them."),
     "capture": Key(CAPTURE_FIGURES, "Vantage -> tcpdump's closing figures."),

@@ -372,6 +372,15 @@ class ImpairedExpect:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceExpect:
+    host: str
+    name: str  # a tracepoint: tcp_retransmit_skb, kfree_skb, ...
+    count: Count
+    at: Place
+    reason: str | None = None  # of kfree_skb and tcp_send_reset, as the kernel prints it
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     at: Place
     findings: tuple[VantageExpect, ...] = ()
@@ -381,6 +390,7 @@ class Expect:
     ports: tuple[HostPorts, ...] = ()
     settings: tuple[SettingExpect, ...] = ()
     impairments: tuple[ImpairedExpect, ...] = ()
+    tracepoints: tuple[TraceExpect, ...] = ()
     faults: tuple[FaultExpect, ...] = ()  # a fault not listed must have fired at least once
     # vantage -> captured, received, dropped
     capture: dict[str, dict[str, Count]] = field(default_factory=dict)

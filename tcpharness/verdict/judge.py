@@ -22,6 +22,7 @@ from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.result import Failure, Verdict
 from tcpharness.verdict.settings import judge_settings
 from tcpharness.verdict.sockets import judge_sockets
+from tcpharness.verdict.tracepoints import judge_trace, trace_agreements, untraced
 from tcpharness.verdict.watched import MARKER, Frames
 
 SHOWN = 12  # discrepancies printed
@@ -46,11 +47,12 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *of_sockets.failures,
     ]
     failures += judge_settings(case, evidence, lacking)
+    failures += judge_trace(sight, lacking)
     lacking += of_sockets.lacking
-    agreed = list(agreements(plan, evidence, frames))
+    agreed = [*agreements(plan, evidence, frames), *trace_agreements(sight)]
     witnesses.discrepancies += broken_laws(agreed)
     blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
-    notes = [*witnesses.notes, *snapped(case, evidence)]
+    notes = [*witnesses.notes, *snapped(case, evidence), *untraced(evidence)]
     if blind:
         return Verdict("void", blind[0], failures, notes, blind, agreed)
     if failures:
