@@ -21,13 +21,14 @@ cdef class Analysis:
     cdef public long long frames, last_ns, most_findings, start_ns, always
     cdef public tuple crowd_rules, watches
     cdef public dict by_signs, by_name
-    cdef public object fragments
+    cdef public object backwards, fragments
     cpdef read(self, Reader reader)
     @cython.locals(at="Py_ssize_t")
     cpdef read_on(self, Reader reader, Segment segment)
     cpdef see(self, Segment segment)
     @cython.locals(tracker=Tracker, side=Side, other=Side, signs="long long")
     cpdef see_tcp(self, Segment segment)
+    cpdef note_backwards(self, Segment segment)
     cpdef detect_after(self, Segment segment, Side side)
     cpdef see_other(self, Segment segment)
     @cython.locals(waiting="tuple", watch=Watch)

@@ -111,8 +111,9 @@ class Analysis:
     """The detectors over segments in order; `finish` gives the report."""
 
     __slots__ = (
-        "always", "by_name", "by_signs", "counts", "crowd", "crowd_rules", "findings", "flows", "fragments",
-        "frames", "last_ns", "most_findings", "not_tcp", "options", "start_ns", "tracker", "watches",
+        "always", "backwards", "by_name", "by_signs", "counts", "crowd", "crowd_rules", "findings", "flows",
+        "fragments", "frames", "last_ns", "most_findings", "not_tcp", "options", "start_ns", "tracker",
+        "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
@@ -124,6 +125,7 @@ class Analysis:
         self.flows: list[FlowSummary] = []
         self.not_tcp: Counter[str] = Counter()
         self.frames = 0
+        self.backwards: Finding | None = None  # frames older than one before them
         self.last_ns = 0
         self.start_ns = 0  # when the first flow begins
         detectors = BY_NAME.values() if options.detectors is None else options.detectors
@@ -155,10 +157,30 @@ class Analysis:
         self.frames += 1
         if segment.time_ns > self.last_ns:
             self.last_ns = segment.time_ns
+        elif segment.time_ns < self.last_ns:
+            self.note_backwards(segment)
         if not segment.is_tcp or segment.mf:
             self.see_other(segment)
         else:
             self.see_tcp(segment)
+
+    def note_backwards(self, segment: Segment) -> None:
+        """A frame that is older than one before it in the file: told once, with their number."""
+        back = self.last_ns - segment.time_ns
+        finding = self.backwards
+        if finding is None:
+            watch = self.by_name.get("out_of_order_capture_timestamps")
+            if watch is None:
+                return
+            text = f"{back / 1e6:.3f} ms before the newest one"
+            finding = self.backwards = Finding(
+                watch.name, watch.level, segment.time_ns, segment.frame, None, text, count=0
+            )
+            self.findings.append(finding)
+            self.counts[watch.name, "", watch.level] += 1
+        finding.count += 1
+        finding.end_ns = segment.time_ns
+        finding.detail["most_ns"] = max(back, int(finding.detail.get("most_ns", 0)))
 
     def see_tcp(self, segment: Segment) -> None:
         tracker = self.tracker

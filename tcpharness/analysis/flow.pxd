@@ -15,7 +15,7 @@ cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UN
 cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
 cdef long long REVIVED, LATE_DATA, LAND, TUNNEL, IDLE, DSCP, PARTIAL, S_SACK, STALLED, SPIKE
-cdef long long ODD, NO_TIMESTAMP
+cdef long long ODD, NO_TIMESTAMP, CLOCK, MOST_TICKS_BACK
 cdef long long IDLE_NS, SPIKE_NS, DELAYED_FROM_NS, DELAYED_TO_NS, AT_ONCE_NS, USUAL_MSS
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
 
@@ -69,6 +69,7 @@ cpdef long long repaired(Segment segment, Side this) except -1
 
 @cython.locals(flow=Flow)
 cpdef apply(Segment segment, Side this, Side other)
+@cython.locals(newer="long long")
 cpdef remember_path(Segment segment, Side this)
 cpdef apply_reset(Segment segment, Side this, Side other)
 @cython.locals(flow=Flow)

@@ -43,6 +43,7 @@ SPIKE_NS = 100 * MS  # above the smoothed round trip: less is a delayed ACK, or 
 DELAYED_FROM_NS, DELAYED_TO_NS = 30 * MS, 250 * MS  # RFC 1122 4.2.3.2; 40 ms with Linux, 200 with others
 AT_ONCE_NS = 2 * MS
 USUAL_MSS = 1460
+MOST_TICKS_BACK = 1000
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
 BEGIN, S_SYN, HANDSHAKE, S_RST = int(Sign.BEGIN), int(Sign.SYN), int(Sign.HANDSHAKE), int(Sign.RST)
@@ -52,7 +53,7 @@ UPDATE, SHRUNK, SILLY = int(Sign.UPDATE), int(Sign.SHRUNK), int(Sign.SILLY)
 PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
-ODD, NO_TIMESTAMP = int(Sign.ODD), int(Sign.NO_TIMESTAMP)
+ODD, NO_TIMESTAMP, CLOCK = int(Sign.ODD), int(Sign.NO_TIMESTAMP), int(Sign.CLOCK)
 IDLE, DSCP, PARTIAL = int(Sign.IDLE), int(Sign.DSCP), int(Sign.PARTIAL)
 S_SACK, STALLED, SPIKE = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE)
 REVIVED, LATE_DATA, LAND, TUNNEL = int(Sign.REVIVED), int(Sign.LATE_DATA), int(Sign.LAND), int(Sign.TUNNEL)
@@ -103,6 +104,8 @@ class Tracker:
             self.remove(side.flow)
             side = self.open(segment)
             side.flow.reused = reused
+            if segment.flags & ACK:
+                side.say("asked for")  # by a SYN that is the last flow's
         elif (
             segment.time_ns - side.flow.last_ns > self.idle_ns
             or side.flow.last_ns - segment.time_ns > self.idle_ns
@@ -733,8 +736,12 @@ def remember_path(segment: Segment, this: Side) -> None:
             else:
                 this.ids_bad += 1
         this.id_last = segment.id
-    if segment.tsval >= 0 and (this.ts_high < 0 or seq_diff(segment.tsval, this.ts_high) > 0):
-        this.ts_high = segment.tsval
+    if segment.tsval >= 0:
+        newer = 1 if this.ts_high < 0 else seq_diff(segment.tsval, this.ts_high)
+        if newer > 0:
+            this.ts_high = segment.tsval
+        elif newer < -MOST_TICKS_BACK and segment.seq == this.max_end:
+            this.after |= CLOCK
 
 
 def apply_reset(segment: Segment, this: Side, other: Side) -> None:

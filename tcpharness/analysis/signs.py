@@ -61,6 +61,7 @@ class Sign(IntFlag):
     COMPARED = 1 << 48  # no segment: a SYN as two captures have it (compare.py)
     ODD = 1 << 49  # a field or an option that such a segment has not usually
     NO_TIMESTAMP = 1 << 50
+    CLOCK = 1 << 51  # after the segment was taken in: its timestamp is far before an earlier one
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

@@ -206,3 +206,93 @@ def half_closed(segment: Segment, this: Side, other: Side) -> Hit | None:
         return None
     this.say("half_closed")
     return Hit("sends data although the other side has finished, and it knows")
+
+
+def rst_with_data(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A RST with payload.
+
+    why it matters: RFC 9293 3.5.2 allows a text that says why; usual stacks send none.
+    what to do: Read the payload.
+    limits: None.
+    fires: a text
+        0.000 > P. 1:11(10) ack 1
+        0.001 < R. 1:8(7) ack 11 win 0 [payload "go away"]
+    silent: none
+        0.000 > P. 1:11(10) ack 1
+        0.001 < R. 1:1(0) ack 11 win 0
+    """
+    if not segment.payload_len:
+        return None
+    return Hit(f"{segment.payload_len} bytes: {segment.payload[:40]!r}")
+
+
+def rst_idle_timeout(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A RST that ends a minute of silence, or more.
+
+    why it matters: A firewall, a NAT or a balancer has forgotten the connection, or an idle timer fired.
+    what to do: Keep-alives more often than that.
+    limits: Told by the silence alone.
+    fires: after five minutes
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        300.000 < R. 1:1(0) ack 11 win 0
+    silent: at once
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        0.002 < R. 1:1(0) ack 11 win 0
+    """
+    silence = segment.time_ns - max(this.last_ns, other.last_ns)
+    if this.reset_class != "exact" or not this.frames or not other.frames or silence < 60_000 * MS:
+        return None
+    return Hit(f"after {silence / MS / 1000:.3f} s of silence", detail={"idle_ns": silence})
+
+
+def keep_alive_answered_by_rst(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A RST that answers a keep-alive: the other side knows nothing of this connection any more.
+
+    why it matters: It was restarted, or something on the way has forgotten the connection (half-open).
+    what to do: Look at the other side at the time of its last answer.
+    limits: None.
+    fires: forgotten
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        9.000 > . 10:10(0) ack 1
+        9.001 < R 1:1(0) win 0
+    silent: it lives
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        9.000 > . 10:10(0) ack 1
+        9.001 < . 1:1(0) ack 11
+    """
+    if other.keep_alive_ns < 0 or not other.keep_alives:
+        return None
+    return Hit(f"{(segment.time_ns - other.keep_alive_ns) / MS:.3f} ms after the keep-alive")
+
+
+def fin_no_answer(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A FIN that was acknowledged, and no FIN came back within a minute, nor data.
+
+    why it matters: The other program does not close (CLOSE-WAIT): its socket leaks. This side's kernel gives
+        up its own after net.ipv4.tcp_fin_timeout.
+    what to do: Look for CLOSE-WAIT at the other side: `ss state close-wait`.
+    limits: The capture has to go on for a minute.
+    fires: never closed
+        0.000 > F. 1:1(0) ack 1
+        0.001 < . 1:1(0) ack 2
+        99.000 end
+    silent: closed
+        0.000 > F. 1:1(0) ack 1
+        0.001 < F. 1:1(0) ack 2
+        0.002 > . 2:2(0) ack 2
+        99.000 end
+    """
+    quiet = segment.time_ns - max(this.fin_ns, other.max_end_ns)
+    if (
+        this.fin_seq < 0
+        or not this.fin_acked
+        or other.fin_seq >= 0
+        or this.flow.closed
+        or quiet < 60_000 * MS
+    ):
+        return None
+    return Hit(f"acknowledged, and nothing for {quiet / MS / 1000:.3f} s", time_ns=this.fin_ns)

@@ -240,7 +240,7 @@ def syn_in_established(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 < S. 0:0(0) ack 1
         1.000 > S 0:0(0)
     """
-    if this.order != Order.OUTSIDE:
+    if this.order != Order.OUTSIDE or (segment.flags & ACK and this.isn >= 0):
         return None
     return Hit("a SYN with a new number in a connection that lives")
 

@@ -1,0 +1,173 @@
+"""Answers that do not fit what they answer, in handshakes, reports and clocks."""
+
+from __future__ import annotations
+
+from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.detectors.oddity import once
+from tcpharness.analysis.signs import Order
+from tcpharness.analysis.state import Side
+from tcpharness.packet.segment import ACK, AE, CWR, ECE, SYN, Segment, seq_diff
+
+FAR = 1 << 30  # further back than any window
+
+
+def synack_bad_ack(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A SYN-ACK that acknowledges something else than the SYN (RFC 9293 3.10.7.3).
+
+    why it matters: The client answers with a RST: a forged answer, or a server that mixes clients up.
+    what to do: Compare its TTL with the server's other segments.
+    limits: Needs the SYN.
+    fires: another's
+        0.000 > S 100:100(0)
+        0.001 < S. 0:0(0) ack 999
+    silent: one more than the SYN
+        0.000 > S 100:100(0)
+        0.001 < S. 0:0(0) ack 101
+    """
+    if not segment.flags & ACK or other.isn < 0:
+        return None
+    acked = seq_diff(segment.ack, other.isn)
+    if 1 <= acked <= max(1, seq_diff(other.max_end, other.isn)):
+        return None
+    return Hit(f"acknowledges the SYN's number and {acked}, not 1")
+
+
+def synack_changed_isn(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A second SYN-ACK with another initial number.
+
+    why it matters: Two servers answer (anycast, a balancer that flaps), or a cookie was computed anew.
+    what to do: Compare TTL and MACs of both.
+    limits: A connection that begins anew between the same ports is another one.
+    fires: two answers
+        0.000 > S 100:100(0)
+        0.001 < S. 500:500(0) ack 101
+        0.002 < S. 900:900(0) ack 101
+    silent: the same again
+        0.000 > S 100:100(0)
+        0.001 < S. 500:500(0) ack 101
+        1.002 < S. 500:500(0) ack 101
+    """
+    if not segment.flags & ACK or this.order != Order.OUTSIDE or this.isn < 0:
+        return None
+    return Hit(f"number {segment.seq} after {this.isn}")
+
+
+def accept_queue_overflow(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A SYN-ACK is sent again although the client's ACK has come by here.
+
+    why it matters: A listener whose accept queue is full ignores that ACK: the program does not accept.
+    what to do: Look at ListenOverflows; a larger backlog, net.core.somaxconn, a program that accepts sooner.
+    limits: Far from the server the ACK may have been lost further on.
+    fires: ignored
+        0.000 > S 0:0(0)
+        0.001 < S. 0:0(0) ack 1
+        0.002 > . 1:1(0) ack 1
+        1.001 < S. 0:0(0) ack 1
+    silent: the ACK is missing
+        0.000 > S 0:0(0)
+        0.001 < S. 0:0(0) ack 1
+        1.001 < S. 0:0(0) ack 1
+    """
+    if not segment.flags & ACK or this.flow.handshake != 3 or this.order not in (Order.AGAIN, Order.NEEDLESS):
+        return None
+    if this.flow.simultaneous or not once(this, "overflow"):
+        return None
+    return Hit(f"SYN-ACK number {this.syns + 1}, though its ACK was seen")
+
+
+def ecn_setup(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Both SYNs agree on ECN (RFC 3168 6.1.1).
+
+    why it matters: Congestion may be told by marks instead of losses.
+    what to do: Nothing.
+    limits: Needs both SYNs.
+    fires: agreed
+        0.000 > SEW 0:0(0) <mss 1460>
+        0.001 < S.E 0:0(0) ack 1 <mss 1460>
+    silent: not asked for
+        0.000 > S 0:0(0) <mss 1460>
+        0.001 < S. 0:0(0) ack 1 <mss 1460>
+    """
+    return Hit("asked for and agreed") if asked_for_ecn(segment, this, other) and agrees(segment) else None
+
+
+def ecn_refused(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """The SYN asked for ECN, the SYN-ACK does not agree.
+
+    why it matters: The connection does without: congestion is told by losses.
+    what to do: net.ipv4.tcp_ecn at the server; or a middlebox has cleared the bits (ecn_bleached).
+    limits: Needs both SYNs.
+    fires: refused
+        0.000 > SEW 0:0(0) <mss 1460>
+        0.001 < S. 0:0(0) ack 1 <mss 1460>
+    silent: agreed
+        0.000 > SEW 0:0(0) <mss 1460>
+        0.001 < S.E 0:0(0) ack 1 <mss 1460>
+    """
+    return (
+        Hit("asked for, not agreed") if asked_for_ecn(segment, this, other) and not agrees(segment) else None
+    )
+
+
+def asked_for_ecn(segment: Segment, this: Side, other: Side) -> bool:
+    flow = this.flow
+    first = flow.first_flags & (SYN | ACK | ECE | CWR)
+    return bool(segment.flags & ACK) and this.isn < 0 and other is flow.a and first == SYN | ECE | CWR
+
+
+def agrees(segment: Segment) -> bool:
+    """ECE alone, or one of AccECN's answers (RFC 9768 3.1.2)."""
+    return segment.flags & (ECE | CWR) == ECE or bool(segment.flags & (AE | CWR))
+
+
+def sack_block_invalid(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A SACK block that ends before it begins, or lies beyond its sender's own window. Once a direction.
+
+    why it matters: The sender drops such ACKs or learns nothing from them: a firewall that changes sequence
+        numbers and forgets those in SACK (an old and common mistake).
+    what to do: Compare with a capture at the other side of the firewall.
+    limits: Needs both SYNs, for the window.
+    fires: numbers of another world
+        0.000 > S 0:0(0) <mss 1460,sackOK>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK>
+        0.002 > . 1:1(0) ack 1
+        0.003 > . 1001:2001(1000) ack 1
+        0.004 < . 1:1(0) ack 1 <nop,nop,sack 1 {777771001:777772001}>
+    silent: as it should be
+        0.000 > S 0:0(0) <mss 1460,sackOK>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK>
+        0.002 > . 1:1(0) ack 1
+        0.003 > . 1001:2001(1000) ack 1
+        0.004 < . 1:1(0) ack 1 <nop,nop,sack 1 {1001:2001}>
+    """
+    wrong = [block for block in segment.sacks if not valid(*block, segment.ack, this)]
+    if not wrong or not once(this, "sack block"):
+        return None
+    return Hit(f"block {wrong[0][0]}:{wrong[0][1]} with ack {segment.ack}")
+
+
+def valid(left: int, right: int, ack: int, this: Side) -> bool:
+    if seq_diff(right, left) <= 0 or seq_diff(ack, left) > FAR:
+        return False
+    known = this.options_known and this.win_known
+    return not known or seq_diff(right, this.right_edge) <= max(this.most_win, 0)
+
+
+def timestamp_regression(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """New data with a timestamp more than a thousand ticks before an earlier one's. Once a direction.
+
+    why it matters: Its receiver drops it (PAWS, RFC 7323 5): the connection hangs. Two hosts behind one
+        address, a clock that was set back, or a forged segment.
+    what to do: Compare TTL and IP id of both segments.
+    limits: Less may be reordering.
+    fires: back by a minute
+        0.000 > P. 1:11(10) ack 1 <nop,nop,TS val 90000 ecr 1>
+        0.010 > P. 11:21(10) ack 1 <nop,nop,TS val 30000 ecr 1>
+    silent: on
+        0.000 > P. 1:11(10) ack 1 <nop,nop,TS val 90000 ecr 1>
+        0.010 > P. 11:21(10) ack 1 <nop,nop,TS val 90010 ecr 1>
+    """
+    if not segment.payload_len or not once(this, "clock"):
+        return None
+    back = seq_diff(this.ts_high, segment.tsval)
+    return Hit(f"timestamp {segment.tsval} after {this.ts_high}, {back} ticks back", detail={"ticks": back})
