@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine that shares its processors stops for longer than any deadline of a test in milliseconds.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 GOLDEN = Path(__file__).parent / "golden"
 
