@@ -45,6 +45,7 @@ from tcpharness.lab.tracing import Tracing
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
+from tcpharness.scenario import fast
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import make_plan
 from tcpharness.verdict.judge import judge
@@ -355,6 +356,9 @@ def lacking_for(case: Case) -> str | None:
     for setting in case.requires.sysctls:
         if not Path("/proc/sys", setting.replace(".", "/")).exists():
             return f"this kernel lacks {setting}"
+    for setting in fast.NEEDED if case.fast else ():
+        if not Path("/proc/sys", setting.replace(".", "/")).exists():
+            return f"this kernel lacks {setting}, which time: fast needs"
     if case.requires.root and not doctor.is_root():
         return "needs root"
     return None

@@ -86,4 +86,5 @@ def _set_keepalive(sock: socket.socket, times: tuple[int, int, int]) -> None:
         (socket.TCP_KEEPINTVL, -(-interval_ns // SECOND_NS)),
         (socket.TCP_KEEPCNT, count),
     ):
-        _set(sock, "keepalive", socket.IPPROTO_TCP, option, value)
+        if value:
+            _set(sock, "keepalive", socket.IPPROTO_TCP, option, value)

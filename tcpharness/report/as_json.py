@@ -8,6 +8,7 @@ from typing import Any
 
 from tcpharness.evidence import CaptureOutcome, LinkOutcome
 from tcpharness.report.socket_series import sockets_as_json
+from tcpharness.scenario.fast import FACTOR
 from tcpharness.verdict.result import Failure, Result
 
 SCHEMA_VERSION = 1
@@ -38,6 +39,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "notes": verdict.notes,
         "agreements": [asdict(agreement) for agreement in verdict.agreements],
         "seed": result.seed,
+        "time_factor": FACTOR if result.case.fast else 1,
         "started": result.started,
         "duration_s": result.duration_ns / 1e9,
         "endpoints": {

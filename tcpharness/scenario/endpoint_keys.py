@@ -42,6 +42,10 @@ def _keepalive(fields: Fields) -> Any:
     return WRONG if idle is None or interval is None else (idle, interval, fields.get("count", 9))
 
 
+def _system_times(on: bool, at: Place, scope: Scope) -> tuple[int, int, int] | None:
+    return (0, 0, 0) if on else None
+
+
 KEEPALIVE = Table(
     "keepalive",
     {
@@ -72,7 +76,10 @@ OPTIONS = Table(
         "sndbuf": Key(SIZE, "SO_SNDBUF."),
         "nodelay": Key(SWITCH, "TCP_NODELAY: small segments are not held back."),
         "quickack": Key(SWITCH, "TCP_QUICKACK: no delayed ACKs, until the kernel decides otherwise."),
-        "keepalive": Key(KEEPALIVE, "SO_KEEPALIVE with its times."),
+        "keepalive": Key(
+            ByKind(scalar=Made(SWITCH, _system_times), mapping=KEEPALIVE),
+            "SO_KEEPALIVE, with its times; on: with those of the system.",
+        ),
         "user_timeout": Key(TIME, "TCP_USER_TIMEOUT: unacknowledged data ends the connection after this."),
         "mss": Key(integer(88, 32767), "TCP_MAXSEG."),
         "congestion": Key(pattern(r"[a-z0-9_]{1,15}", "a congestion control's name"), "TCP_CONGESTION."),

@@ -98,7 +98,7 @@ class SocketOptions:
     sndbuf: int | None = None
     nodelay: bool | None = None
     quickack: bool | None = None
-    keepalive: tuple[int, int, int] | None = None  # idle_ns, interval_ns, count
+    keepalive: tuple[int, int, int] | None = None  # idle_ns, interval_ns, count; 0: the system's
     user_timeout_ns: int | None = None
     mss: int | None = None
     congestion: str | None = None
@@ -428,3 +428,4 @@ class Case:
     captures: tuple[Capture, ...]
     expect: Expect
     at: Place
+    fast: bool = False  # `time: fast`

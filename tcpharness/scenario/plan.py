@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from itertools import islice
 from typing import Literal
 
+from tcpharness.scenario import fast
 from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.model import Case, Endpoint, Firewall, Host, Link, Place, Route
 from tcpharness.scenario.quiet import defaults, forwarding
@@ -215,6 +216,8 @@ def _settings(case: Case, host: Host, router: bool) -> Iterator[tuple[str, str, 
     values: dict[str, tuple[str, Place | None]] = {name: (value, None) for name, value in defaults(case.ip)}
     # A router that cannot forward is no lab: then the kernel's refusal is an error.
     values[forwarding(case.ip)] = ("1", host.at) if router else ("0", None)
+    if case.fast:
+        values |= {name: (value, None) for name, value in fast.SETTINGS.items()}
     for name, value in host.sysctl.items():
         values.pop(name, None)
         values[name] = (value, host.sysctl_at[name])
@@ -256,10 +259,14 @@ class _Network:
 
     def routes(self, host: Host) -> Iterator[RoutePlan]:
         """The derived routes, those that the scenario gives in their place or besides."""
-        routes = {dst: RoutePlan(dst, hop.via, hop.dev, {}, None) for dst, hop in self._derived(host.name)}
+        usual = fast.METRICS if self.case.fast else {}
+        routes = {dst: RoutePlan(dst, hop.via, hop.dev, usual, None) for dst, hop in self._derived(host.name)}
+        if usual:
+            near = [(_net(interface), interface.name) for interface in self.of_host[host.name]]
+            routes |= {dst: RoutePlan(dst, None, dev, usual, None) for dst, dev in near}
         for given in host.routes:
             for route in self._given(host.name, given):
-                routes[route.dst] = route
+                routes[route.dst] = replace(route, metrics={**usual, **route.metrics})
         yield from routes.values()
 
     def _derived(self, start: str) -> Iterator[tuple[str, _Hop]]:

@@ -52,6 +52,7 @@ SCENARIO_KEYS: dict[str, Key] = {
     "timeout": Key(TIME, "The whole run must end within this (default: 30s)."),
     "seed": Key(integer(0, (1 << 63) - 1), "Of payloads and random draws (default: drawn, and reported)."),
     "timing": Key(choice("kernel"), "kernel: what it expects hangs on the timers of the kernel."),
+    "time": Key(choice("fast"), "fast: the kernel's long timers are made short."),
     "requires": Key(REQUIRES, "What the machine must have, or the scenario is skipped."),
     "ip": Key(
         Resolved(ListOf(choice("4", "6"), "4, 6 or [4, 6]", single=True)),
@@ -87,6 +88,7 @@ def _case(fields: Fields) -> Case:
         seed=fields.get("seed"),
         timeout_ns=fields.get("timeout", DEFAULT_TIMEOUT_NS),
         kernel_timing=fields.get("timing") == "kernel",
+        fast=fields.get("time") == "fast",
         requires=fields.get("requires", Requires()),
         hosts=fields.get("hosts"),
         links=fields.get("links", ()),

@@ -16,7 +16,7 @@ from tcpharness.scenario.shape import Shape
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "language.md"
-PAGES = ("language.md", "impairments.md")
+PAGES = ("language.md", "impairments.md", "time.md")
 EXAMPLES = [
     (page, example)
     for page in PAGES

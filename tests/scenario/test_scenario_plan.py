@@ -221,3 +221,21 @@ def test_lo_is_not_seen_otherwise() -> None:
 
 def test_what_is_off_is_not_captured() -> None:
     assert names(PAIR + "capture: {server: off}\n") == ["client"]
+
+
+# --- time: fast
+
+
+def test_fast_time_is_on_every_route_and_the_scenarios_own_wins() -> None:
+    own = "{routes: [{to: server, rto_min: 1s}], sysctl: {net.ipv4.tcp_retries2: 9}}"
+    found = plan(f"hosts: {{client: {own}, r: , server: }}\nlinks: [[client, r], [r, server]]\ntime: fast\n")
+    metrics = {route.dst: route.metrics for route in host(found, "client").routes}
+    assert metrics == {
+        "10.0.0.0/24": {"rto_min": 20_000_000, "quickack": 1},
+        "10.0.1.0/24": {"rto_min": 20_000_000, "quickack": 1},
+        "10.0.1.2/32": {"rto_min": 1_000_000_000, "quickack": 1},
+    }
+    assert settings(found, "client")["net.ipv4.tcp_retries2"] == "9"
+    assert settings(found, "server")["net.ipv4.tcp_retries2"] == "2"
+    assert settings(found, "server")["net.ipv4.tcp_rto_min_us"] == "20000"
+    assert "net.ipv4.tcp_retries2" not in settings(plan(PAIR), "client")

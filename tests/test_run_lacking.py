@@ -1,0 +1,21 @@
+"""A case that this machine has not got everything for is skipped, naming what."""
+
+from __future__ import annotations
+
+import pytest
+
+from tcpharness import run
+from tcpharness.scenario import fast
+from tcpharness.scenario.load import load
+
+TEXT = "scenario: A\nhosts: [a]\n{}expect: {{counters: {{a: {{TcpInErrs: 0}}}}}}\n"
+
+
+@pytest.mark.parametrize(("line", "lacks"), [("time: fast\n", True), ("", False)])
+def test_fast_time_needs_a_kernel_with_its_settings(
+    line: str, lacks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "NEEDED", ("net.ipv4.tcp_of_tomorrow",))
+    (case,) = load(TEXT.format(line), "x.yaml")
+    expected = "this kernel lacks net.ipv4.tcp_of_tomorrow, which time: fast needs" if lacks else None
+    assert run.lacking_for(case) == expected
