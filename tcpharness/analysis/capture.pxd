@@ -6,7 +6,7 @@ from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
 
-cdef long long END, EACH, EVERY, CROWD, CROWD_WATCHES
+cdef long long END, EACH, EVERY, JITTER_NS, CROWD, CROWD_WATCHES
 
 cdef class Watch:
     cdef public object detector, function

@@ -27,6 +27,7 @@ REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s
 END, EACH, CROWD, CROWD_WATCHES = int(Sign.END), int(Sign.SEGMENT), int(Sign.CROWD), int(WATCHED)
 ICMP = int(Sign.ICMP)
 EVERY = 1 << 62
+JITTER_NS = 1_000_000  # frames of two CPUs may change places by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Analysis:
         self.frames += 1
         if segment.time_ns > self.last_ns:
             self.last_ns = segment.time_ns
-        elif segment.time_ns < self.last_ns:
+        elif segment.time_ns < self.last_ns - JITTER_NS:
             self.note_backwards(segment)
         if not segment.is_tcp or segment.mf:
             self.see_other(segment)
