@@ -28,6 +28,7 @@ from tcpharness.lab.netns import NetNs
 from tcpharness.lab.spawner import Spawner
 from tcpharness.packet.checksum import fold, ones_complement_sum
 from tcpharness.packet.encode import Frame, encode
+from tcpharness.packet.notation import options_bytes
 from tcpharness.packet.segment import ACK, FIN, PSH, SYN
 from tcpharness.scenario.load import load
 from tcpharness.scenario.plan import make_plan
@@ -131,6 +132,7 @@ def cut(source: Path, target: Path, snaplen: int, most: int | None = None) -> No
             done += 1
 
 
+SYN_OPTIONS = options_bytes("mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7")
 SHORT = (  # from the client?, flags, seq, ack, payload
     (True, SYN, 0, 0, 0), (False, SYN | ACK, 0, 1, 0), (True, ACK, 1, 1, 0), (True, PSH | ACK, 1, 1, 100),
     (False, PSH | ACK, 1, 101, 300), (True, FIN | ACK, 101, 301, 0), (False, FIN | ACK, 301, 102, 0),
@@ -143,11 +145,13 @@ def many_flows(file: Path, count: int) -> None:
     frames = [
         bytearray(encode(Frame(
             "10.0.0.0" if first else "10.200.0.1", "10.200.0.1" if first else "10.0.0.0", *((40000, 80) if
-            first else (80, 40000)), seq, ack, flags, 65000, payload=b"z" * length,
+            first else (80, 40000)), seq, ack, flags, 65000, SYN_OPTIONS if flags & SYN else b"", b"z" * length,
         )))
         for first, flags, seq, ack, length in SHORT
     ]  # fmt: skip
-    sums = [(0xFFFF - int.from_bytes(f[24:26], "big"), 0xFFFF - int.from_bytes(f[50:52], "big")) for f in frames]
+    sums = [
+        (0xFFFF - int.from_bytes(f[24:26], "big"), 0xFFFF - int.from_bytes(f[50:52], "big")) for f in frames
+    ]
     with file.open("wb") as writing:
         writing.write(pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
         for start in range(0, count, 50):
@@ -161,7 +165,13 @@ def many_flows(file: Path, count: int) -> None:
                     frame[50:52] = pack("!H", 0xFFFF - fold(tcp_sum + more + 0xFFFF))
                     moment = flow // 50 * 8 + step
                     writing.write(
-                        pack("<IIII", 1_700_000_000 + moment // 1000, moment % 1000 * 1000, len(frame), len(frame))
+                        pack(
+                            "<IIII",
+                            1_700_000_000 + moment // 1000,
+                            moment % 1000 * 1000,
+                            len(frame),
+                            len(frame),
+                        )
                         + frame
                     )
 
@@ -179,7 +189,9 @@ def make(folder: Path, packets: int, flows: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--packets", type=int, default=1_000_000)
     parser.add_argument("--flows", type=int, default=300_000)

@@ -31,25 +31,30 @@ cdef class Side:
     cdef public Side other
     cdef public long long isn, syn_ns, syn_last_ns
     cdef public int mss, wscale, syns
-    cdef public long long syn_frame
+    cdef public unsigned int syn_frame
     cdef public char options_known, sack_ok, scaling, ts_ok
-    cdef public long long acked_ns, bytes, fin_ns, fin_seq, frames, last_ns, max_end, max_end_ns, una, una_ns
+    cdef public long long acked_ns, bytes, fin_ns, fin_seq, last_ns, max_end_ns, una_ns
+    cdef public unsigned int frames, max_end, una
     cdef public char acked, fin_acked, started
     cdef public int dup_acks, resent, done, held
     cdef public tuple damaged, holes, sacked
     cdef public list sent
-    cdef public long long loss_ns, loss_recover, recover, rto_first_ns, rto_last_ns, rto_frame
+    cdef public long long loss_ns, loss_recover, recover, rto_first_ns, rto_last_ns
+    cdef public unsigned int rto_frame
     cdef public int rto_count
     cdef public char tlp_sent, edge_of_syn, win_known
-    cdef public long long most_win, right_edge, win_now, wl1, zero_ended_ns, zero_since_ns, zero_frame
+    cdef public long long most_win, win_now, wl1, zero_ended_ns, zero_since_ns
+    cdef public unsigned int right_edge, zero_frame
     cdef public int win_raw, zero_count
-    cdef public long long full_frame, full_len, full_ns, full_seq
+    cdef public long long full_ns
+    cdef public unsigned int full_frame, full_len, full_seq
     cdef public long long keep_alive_ns, live_syn, offence_ns, outside_end, probe_end, probe_ns
     cdef public int keep_alives, probe_number, probes, wild_acks
     cdef public str offence, reset_class
     cdef public tuple reset_evidence
     cdef public object reset_finding
-    cdef public long long rst_frame, rst_id, rst_ns, rst_seq, rst_tsval
+    cdef public long long rst_id, rst_ns, rst_tsval
+    cdef public unsigned int rst_frame, rst_seq
     cdef public long long id_last, ts_high
     cdef public int dscp_last, ids_bad, ids_good, ttl_last, ttl_mode, ttl_votes
     cdef public tuple bad_findings
@@ -83,6 +88,7 @@ cdef class Flow:
     cdef public Flow next
     cdef public int version, a_port, b_port, handshake, first_flags
     cdef public long long a_high, a_low, b_high, b_low
-    cdef public long long first_frame, first_ns, frames, last_frame, last_ns
+    cdef public long long first_ns, last_ns
+    cdef public unsigned int first_frame, frames, last_frame
     cdef public str closed
     cdef public bint reused, simultaneous
