@@ -123,7 +123,8 @@ def side_by_side(file: Path, rounds: int) -> None:
         many2.run([file] * 4)
     medians = [statistics.median(p.seconds) for p in (one, two, many, many2)]
     print(
-        f"\n--parallel 2: one file {medians[0] / medians[1]:.2f} x, four files {medians[2] / medians[3]:.2f} x"
+        f"\n--parallel 2: one file {medians[0] / medians[1]:.2f} x, "
+        f"four files {medians[2] / medians[3]:.2f} x"
     )
 
 

@@ -144,8 +144,9 @@ def many_flows(file: Path, count: int) -> None:
     """Short connections, fifty of which overlap; the client's address changes, and the sums with it."""
     frames = [
         bytearray(encode(Frame(
-            "10.0.0.0" if first else "10.200.0.1", "10.200.0.1" if first else "10.0.0.0", *((40000, 80) if
-            first else (80, 40000)), seq, ack, flags, 65000, SYN_OPTIONS if flags & SYN else b"", b"z" * length,
+            "10.0.0.0" if first else "10.200.0.1", "10.200.0.1" if first else "10.0.0.0",
+            *((40000, 80) if first else (80, 40000)), seq, ack, flags, 65000,
+            options=SYN_OPTIONS if flags & SYN else b"", payload=b"z" * length,
         )))
         for first, flags, seq, ack, length in SHORT
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tcpharness.analysis.capture import Options, analyze
 from tcpharness.analysis.catalog import BY_NAME
@@ -25,7 +26,11 @@ from tcpharness.report import findings
 from tcpharness.report.findings import Shown, View
 from tcpharness.report.tally import Tally, merged
 
+if TYPE_CHECKING:
+    from tcpharness.analysis.shares import Part
+
 OK, FAILED, USAGE = 0, 1, 2
+WORTH_SHARING = 4 << 20  # bytes of a file
 
 
 @dataclass(slots=True)
@@ -93,6 +98,12 @@ def options_for(args: argparse.Namespace) -> Options:
 def reports(args: argparse.Namespace, options: Options) -> Iterator[tuple[Path, Path, CaptureReport | str]]:
     """Each file, what it is read from a second time, and its report, or why it can't be read."""
     processes = min(args.parallel, len(args.files))
+    if args.parallel > 1 and len(args.files) == 1 and can_be_shared(args.files[0], args):
+        from tcpharness.parallel import in_shares
+
+        path = args.files[0]
+        yield path, path, in_shares(partial(read_share, path, args.filter, options), args.parallel, options)
+        return
     if processes > 1 and Path("-") not in args.files:
         from tcpharness.parallel import in_processes
 
@@ -103,6 +114,11 @@ def reports(args: argparse.Namespace, options: Options) -> Iterator[tuple[Path, 
     for path in args.files:
         with twice_readable(path, args.verbose or args.compare is not None) as source:
             yield path, source, read(source, args.filter, options)
+
+
+def can_be_shared(path: Path, args: argparse.Namespace) -> bool:
+    """Each share reads the file anew; a small one is done before a second process has begun."""
+    return path.is_file() and path.stat().st_size >= WORTH_SHARING and args.compare is None
 
 
 @contextmanager
@@ -117,6 +133,19 @@ def twice_readable(path: Path, needed: bool) -> Iterator[Path]:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()
         yield Path(copy.name)
+
+
+def read_share(source: Path, expression: str, options: Options, share: int, shares: int) -> Part | str:
+    """One share of the flows of one file, or why it can't be opened. The first one shows how far it is."""
+    from tcpharness.analysis.shares import analyze_share
+
+    try:
+        with opened(source, expression, quiet=share > 0) as file:
+            part = analyze_share(file, options, share, shares)  # type: ignore[arg-type]
+        part.report.problems = [said_of(problem, file) for problem in part.report.problems] + file.problems
+    except (OSError, Refused) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return part
 
 
 def read(source: Path, expression: str, options: Options, quiet: bool = False) -> CaptureReport | str:

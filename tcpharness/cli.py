@@ -383,7 +383,13 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
     form.add_argument("--json", action="store_true", help="as one JSON object a file")
     form.add_argument("--jsonl", action="store_true", help="as JSON lines, one a finding")
     add("--fail-on", choices=LEVELS, metavar="LEVEL", help="exit with 1 when a finding has this level")
-    add("--parallel", type=positive, default=1, metavar="N", help="read so many files at once (default: 1)")
+    add(
+        "--parallel",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="so many processes: a file each, or shares of one",
+    )
     add_detectors(analyze)
     analyze.set_defaults(command=analyze_command)
 

@@ -1,12 +1,12 @@
 # Widths for the compiled build; capture.py is the text, and runs as it is.
 cimport cython
 
-from tcpharness.analysis.flow cimport Tracker, apply, check_sums, observe, pass_by, settle
+from tcpharness.analysis.flow cimport Tracker, apply, bucket, check_sums, observe, pass_by, settle
 from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
 
-cdef long long END, EACH, EVERY, JITTER_NS, CROWD, CROWD_WATCHES
+cdef long long WIDE, END, EACH, EVERY, JITTER_NS, CROWD, CROWD_WATCHES
 
 cdef class Watch:
     cdef public object detector, function
@@ -17,8 +17,8 @@ cdef class Watch:
 cdef class Analysis:
     cdef public object options, counts, crowd, not_tcp
     cdef public Tracker tracker
-    cdef public list findings, flows
-    cdef public long long frames, last_ns, most_findings, start_ns, always
+    cdef public list events, findings, flows
+    cdef public long long frames, last_ns, most_findings, start_ns, always, share, shares
     cdef public tuple crowd_rules, watches
     cdef public dict by_signs, by_name
     cdef public object backwards, fragments

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.analysis.crowd import WATCHED, Crowd
+from tcpharness.analysis.crowd import WATCHED, Crowd, Event, of_flow, of_segment
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
-from tcpharness.analysis.flow import DAY_NS, Tracker, apply, check_sums, observe, pass_by, settle
+from tcpharness.analysis.flow import DAY_NS, Tracker, apply, bucket, check_sums, observe, pass_by, settle
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet import checksum
@@ -28,6 +28,7 @@ END, EACH, CROWD, CROWD_WATCHES = int(Sign.END), int(Sign.SEGMENT), int(Sign.CRO
 ICMP = int(Sign.ICMP)
 EVERY = 1 << 62
 JITTER_NS = 1_000_000  # frames of two CPUs may change places by less
+WIDE = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Options:
     detectors: Sequence[Detector] | None = None  # None: the whole catalogue, with detectors of your own
     most_findings: int | None = None  # kept of each detector, and the first of each kind; all are counted
     keep_flows: bool = True  # their summaries; all are counted
+    share: int = 0  # of `shares`: only every so many-th flow, by its hash (shares.py)
+    shares: int = 1
 
 
 DEFAULT = Options()
@@ -48,12 +51,15 @@ DEFAULT = Options()
 
 def analyze(file: BinaryIO, *, options: Options = DEFAULT) -> CaptureReport:
     """Reads to the end. Never raises for what a file holds: `problems` of the report says what was wrong."""
+    return analyze_into(Analysis(options), file)
+
+
+def analyze_into(analysis: Analysis, file: BinaryIO) -> CaptureReport:
     reader = Reader(file)
-    analysis = Analysis(options)
     analysis.read(reader)
     report = analysis.finish()
     report.problems += reader.problems
-    if reader.drops:
+    if reader.drops and not analysis.share:
         drops = capture_drops(reader.drops, report.frames + reader.drops)
         report.findings.append(drops)
         report.counts[drops.name, drops.kind, drops.level] += 1
@@ -112,13 +118,15 @@ class Analysis:
     """The detectors over segments in order; `finish` gives the report."""
 
     __slots__ = (
-        "always", "backwards", "by_name", "by_signs", "counts", "crowd", "crowd_rules", "findings", "flows",
-        "fragments", "frames", "last_ns", "most_findings", "not_tcp", "options", "start_ns", "tracker",
-        "watches",
+        "always", "backwards", "by_name", "by_signs", "counts", "crowd", "crowd_rules", "events", "findings",
+        "flows", "fragments", "frames", "last_ns", "most_findings", "not_tcp", "options", "share", "shares",
+        "start_ns", "tracker", "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
         self.options = options
+        self.share, self.shares = options.share, options.shares
+        self.events: list[Event] = []  # of a share, for the crowd
         self.tracker = Tracker(options.most_flows, options.verify_checksums, options.idle_ns)
         self.findings: list[Finding] = []
         self.most_findings = EVERY if options.most_findings is None else options.most_findings
@@ -171,7 +179,7 @@ class Analysis:
         finding = self.backwards
         if finding is None:
             watch = self.by_name.get("out_of_order_capture_timestamps")
-            if watch is None:
+            if watch is None or self.share:
                 return
             text = f"{back / 1e6:.3f} ms before the newest one"
             finding = self.backwards = Finding(
@@ -185,6 +193,8 @@ class Analysis:
 
     def see_tcp(self, segment: Segment) -> None:
         tracker = self.tracker
+        if self.shares > 1 and bucket(segment, WIDE) % self.shares != self.share:
+            return
         side = tracker.side_of(segment)
         if tracker.ended:
             self.end(tracker.ended)
@@ -200,7 +210,9 @@ class Analysis:
         if signs:
             self.detect(segment, side, signs)
             if signs & CROWD_WATCHES:
-                self.crowd.see(segment, side, signs)
+                event = of_segment(segment, side, signs)
+                if event is not None:
+                    self.hear(event)
         apply(segment, side, other)
         settle(side.flow)
         if side.after:
@@ -214,7 +226,7 @@ class Analysis:
     def see_other(self, segment: Segment) -> None:
         if segment.ethertype in self.options.ignore_ethertypes:
             return
-        if not segment.is_tcp:
+        if not segment.is_tcp and not self.share:
             self.not_tcp[segment.kind] += 1
         if segment.proto in (1, 58):
             self.see_icmp(segment)
@@ -262,7 +274,7 @@ class Analysis:
     def tell(self, what: Telling, at: Segment | Datagram, of: Segment | None = None) -> None:
         """A finding about a frame that belongs to no flow; `of`: whose segment it would have been."""
         watch = self.by_name.get(what.name)
-        if watch is None:
+        if watch is None or self.share:
             return
         level = what.level or watch.level
         self.counts[what.name, what.kind, level] += 1
@@ -319,9 +331,16 @@ class Analysis:
                 self.start_ns = flow.first_ns
             if self.options.keep_flows:
                 self.flows.append(summary(flow))
-            self.crowd.ended(flow)
+            self.hear(of_flow(flow))
             flow.part()
         self.judge_crowd()
+
+    def hear(self, event: Event) -> None:
+        """Shares only note it: nobody sees the whole crowd in a part of it (shares.py)."""
+        if self.shares > 1:
+            self.events.append(event)
+        else:
+            self.crowd.hear(event)
 
     def judge_crowd(self) -> None:
         """What the crowd's rules say of the episodes that are over."""

@@ -7,6 +7,8 @@ over when its host has been quiet for `QUIET_NS`; the rules (detectors/crowd.py)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tcpharness.analysis.finding import FlowKey
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
@@ -60,6 +62,62 @@ class Episode:
             self.peers.add(peer)
 
 
+class Event(NamedTuple):
+    """What the crowd hears of a connection: it is over, or (`what`: "reset", "resent") something came by."""
+
+    frame: int
+    time_ns: int
+    what: str
+    key: FlowKey  # whose it was
+    source: Host  # who opened it, or sent the RST or the repeat
+    target: Host  # the other one, with its port
+    source_port: int = 0
+    flags: int = 0  # of its first segment
+    data: bool = False  # it carried some
+    handshake: int = 0
+    closed: str = ""
+    timestamps: bool = False  # its SYN had them
+    frames: tuple[int, int] = (0, 0)  # by the one who came first, and the other
+    syns_back: int = 0
+
+    @property
+    def source_with_port(self) -> Host:
+        return (*self.source[:3], self.source_port)
+
+    @property
+    def target_host(self) -> Host:
+        return (*self.target[:3], 0)
+
+
+def of_segment(segment: Segment, this: Side, signs: int) -> Event | None:
+    """A RST, or something sent again; before the segment changes its connection."""
+    flow = this.flow
+    if signs & RESET:
+        # The answer to a probe is the scan's, not a storm's: only what ends a real connection counts.
+        if flow.handshake != 3 and not flow.a.bytes and not flow.b.bytes:
+            return None
+        what = "reset"
+    else:
+        # Repairs within a busy stream are loss; a storm is where repeats are most of what there is.
+        if this.trigger not in BY_TIMER and this.resent * 5 < this.frames:
+            return None
+        what = "resent"
+    there = host_of(this.other, this_port(this))
+    return Event(segment.frame, segment.time_ns, what, this.key, host_of(this, 0), there)
+
+
+def of_flow(flow: Flow) -> Event:
+    """A connection is over: what its first segment was, and what became of it."""
+    flags, data = flow.first_flags & (FIN | SYN | RST | PSH | ACK | URG), bool(flow.a.bytes or flow.b.bytes)
+    first = flow.opener or flow.a if data or flags == SYN else flow.a
+    other = first.other
+    return Event(
+        flow.first_frame, flow.first_ns, "", first.key, host_of(first, 0), host_of(other, this_port(other)),
+        this_port(first), flags, data, flow.handshake, flow.closed, bool(first.ts_ok),
+        (flow.a.frames, flow.b.frames), other.syns,
+    )  # fmt: skip
+
+
 class Crowd:
     """All hosts under watch; `over` holds the episodes that nobody has taken yet."""
 
@@ -71,71 +129,51 @@ class Crowd:
 
     # --- what comes in -------------------------------------------------------------------------
 
-    def see(self, segment: Segment, this: Side, signs: int) -> None:
-        """A RST, or something sent again; before the segment changes its connection."""
-        flow = this.flow
-        if signs & RESET:
-            # The answer to a probe is the scan's, not a storm's: only what ends a real connection counts.
-            if flow.handshake == 3 or flow.a.bytes or flow.b.bytes:
-                self.note("reset", host_of(this, 0), host_of(this.other, this_port(this)), segment, this)
-        elif this.trigger in BY_TIMER or this.resent * 5 >= this.frames:
-            # Repairs within a busy stream are loss; a storm is where repeats are most of what there is.
-            self.note("resent", host_of(this, 0), host_of(this.other, this_port(this)), segment, this)
-
-    def ended(self, flow: Flow) -> None:
-        """A connection is over: what its first segment was, and what became of it."""
-        opener = flow.opener or flow.a
-        flags = flow.first_flags & (FIN | SYN | RST | PSH | ACK | URG)
-        source, target = host_of(opener, 0), host_of(opener.other, this_port(opener.other))
-        if flow.a.bytes or flow.b.bytes:
-            for key in (("scan syn", source), ("flood", target)):
+    def hear(self, event: Event) -> None:
+        if event.what:
+            self.add(event.what, event.source, event.target, event)
+        elif event.data:
+            for key in (("scan syn", event.source), ("flood", event.target)):
                 if key in self.episodes:
                     self.episodes[key].productive += 1
-                    self.episodes[key].connected += 1
-        elif flags == SYN:
-            self.attempt(flow, opener, source, target)
-        elif flags in (SYN | ACK, RST, RST | ACK):
-            if not flow.a.other.frames:
-                self.take("backscatter", host_of(flow.a, 0), host_of(flow.b, 0), flow, flow.a)
-        elif flags in PROBES and flow.a.frames <= FEW_FRAMES:
-            self.take(f"scan {PROBES[flags]}", source, target, flow, flow.a)
+        elif event.flags == SYN:
+            self.attempt(event)
+        elif event.flags in (SYN | ACK, RST, RST | ACK):
+            if not event.frames[1]:
+                self.add("backscatter", event.source, event.target_host, event)
+        elif event.flags in PROBES and event.frames[0] <= FEW_FRAMES:
+            self.add(f"scan {PROBES[event.flags]}", event.source, event.target, event)
 
-    def attempt(self, flow: Flow, opener: Side, source: Host, target: Host) -> None:
+    def attempt(self, event: Event) -> None:
         """A SYN that came to nothing."""
-        if flow.handshake == 3 and flow.closed == "closed":
+        if event.handshake == 3 and event.closed == "closed":
             # Connected and closed in order: a health check is that, too.
-            for key in (("scan syn", source), ("flood", target)):
+            for key in (("scan syn", event.source), ("flood", event.target)):
                 if key in self.episodes:
                     self.episodes[key].connected += 1
             return
-        scan = self.take("scan syn", source, target, flow, opener)
-        scan.plain_syns += not opener.ts_ok
-        scan.answered += flow.handshake == 2
-        scan.connected += flow.handshake == 3
-        if flow.closed != "refused" and flow.handshake < 3:
-            flood = self.take("flood", target, host_of(opener, this_port(opener)), flow, opener)
-            flood.answered += flow.handshake == 2
-            flood.repeated += opener.other.syns > 1
-        elif ("flood", target) in self.episodes:
-            self.episodes["flood", target].connected += 1
+        scan = self.add("scan syn", event.source, event.target, event)
+        scan.plain_syns += not event.timestamps
+        scan.answered += event.handshake == 2
+        scan.connected += event.handshake == 3
+        if event.closed != "refused" and event.handshake < 3:
+            flood = self.add("flood", event.target, event.source_with_port, event)
+            flood.answered += event.handshake == 2
+            flood.repeated += event.syns_back > 1
+        elif ("flood", event.target) in self.episodes:
+            self.episodes["flood", event.target].connected += 1
 
-    def take(self, what: str, host: Host, peer: Host, flow: Flow, side: Side) -> Episode:
-        return self.add(what, host, peer, flow.first_ns, flow.first_frame, side)
-
-    def note(self, what: str, host: Host, peer: Host, segment: Segment, side: Side) -> Episode:
-        return self.add(what, host, peer, segment.time_ns, segment.frame, side)
-
-    def add(self, what: str, host: Host, peer: Host, time_ns: int, frame: int, side: Side) -> Episode:
+    def add(self, what: str, host: Host, peer: Host, event: Event) -> Episode:
         episode = self.episodes.pop((what, host), None)
-        if episode is not None and time_ns - episode.last_ns > QUIET_NS:
+        if episode is not None and event.time_ns - episode.last_ns > QUIET_NS:
             self.over.append(episode)
             episode = None
         if episode is None:
-            episode = Episode(what, side.key, time_ns, frame)
+            episode = Episode(what, event.key, event.time_ns, event.frame)
             if len(self.episodes) >= MOST_HOSTS:
                 self.over.append(self.episodes.pop(next(iter(self.episodes))))
         self.episodes[what, host] = episode
-        episode.add(time_ns, peer)
+        episode.add(event.time_ns, peer)
         return episode
 
     # --- what comes out ------------------------------------------------------------------------
