@@ -5,8 +5,8 @@ whose addresses it has. The process mounts tracefs for itself alone. Whoever kil
 leaves an instance behind; the next one takes it away.
 
 It talks to tracing.py over a socket, in JSON lines: {"did": "ready", "notes": [...]}, then
-{"do": "enable", "event": ...}, {"do": "watch", "case": n, "addresses": [...]}, {"do": "take", "case": n}
-answered by {"did": "take", "case": n, "events": [...], "lost": n, "shared": false}, and
+{"do": "enable", "event": ...} and {"do": "watch", "case": n, "addresses": [...]}, each answered, {"do": "disable",
+"event": ...}, {"do": "take", "case": n} answered by {"did": "take", "case": n, "events": [...], "lost": n, "shared": false}, and
 {"do": "end"} by {"did": "end"}.
 """
 
@@ -86,16 +86,19 @@ class Tracer:
             ORDERS[message["do"]](self, message)
 
     def _drain(self) -> None:
-        """Everything that has been traced by now."""
+        """What has been traced by now; what is traced meanwhile may wait."""
+        now_ns = time.time_ns()
         while True:
             try:
                 text = os.read(self._pipe, READ_LEN)
             except BlockingIOError:
                 return
-            if not text:
-                return
+            last_ns = now_ns
             for event in self._reader.read(text.decode(errors="replace")):
                 self._give(event)
+                last_ns = event.time_ns
+            if not text or last_ns > now_ns:
+                return
 
     def _give(self, event: TraceEvent) -> None:
         """To the case whose addresses it has; to nobody when it has none of ours."""
@@ -107,11 +110,11 @@ class Tracer:
                 return
 
     def _watch(self, message: dict[str, Any]) -> None:
-        self._drain()
         self._cases[message["case"]] = []
         others = {self._owners[a] for a in map(canonical, message["addresses"]) if a in self._owners}
         self._shared |= others | ({message["case"]} if others else set())
         self._owners.update({canonical(a): message["case"] for a in message["addresses"]})
+        self._say(did="watch", case=message["case"])
 
     def _take(self, message: dict[str, Any]) -> None:
         self._drain()
@@ -128,6 +131,12 @@ class Tracer:
             self._enabled.append(event)
             self._pause_s = OFTEN_S
         self._say(did="enable", event=message["event"], done=event in self._enabled)
+
+    def _off(self, message: dict[str, Any]) -> None:
+        event = next(e for e in ON_DEMAND if e.endswith("/" + message["event"]))
+        self._enabled.remove(event)
+        self._write(f"events/{event}/enable", "0")
+        self._pause_s = DRAIN_S
 
     def _end(self, message: dict[str, Any]) -> None:
         self._is_over = True
@@ -154,7 +163,13 @@ class Tracer:
             self._control.sendall(json.dumps(message).encode() + b"\n")
 
 
-ORDERS = {"watch": Tracer._watch, "take": Tracer._take, "enable": Tracer._on, "end": Tracer._end}
+ORDERS = {
+    "watch": Tracer._watch,
+    "take": Tracer._take,
+    "enable": Tracer._on,
+    "disable": Tracer._off,
+    "end": Tracer._end,
+}
 
 
 def canonical(address: str) -> str:

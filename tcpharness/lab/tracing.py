@@ -28,6 +28,7 @@ class Tracing:
         self._waiting: dict[tuple[str, object], asyncio.Future[Message]] = {}
         self._lost = 0
         self._enabling = asyncio.Lock()
+        self._demanded: dict[str, set[int]] = {}  # tracepoint that only some ask for -> those cases
 
     async def start(self, spawner: Spawner) -> None:
         """Returns when it traces, or when it is known why it can't."""
@@ -57,7 +58,12 @@ class Tracing:
             for event in wanted:
                 if event not in self.events:
                     await self._enable(self._wire, event)
+                if event in self._demanded:
+                    self._demanded[event].add(case)
+        answer = self._answer("watch", case, ANSWER_S)
         self._wire.say(do="watch", case=case, addresses=list(addresses))
+        if await answer is None:
+            self.refused = "its process does not answer"
 
     async def _enable(self, wire: Wire, event: str) -> None:
         answer = self._answer("enable", event, ANSWER_S)
@@ -65,6 +71,16 @@ class Tracing:
         told = await answer
         if told is not None and told["done"]:
             self.events.append(event)
+            self._demanded[event] = set()
+
+    def _forget(self, wire: Wire, case: int) -> None:
+        """What was traced for this case only is traced no longer."""
+        for event, cases in list(self._demanded.items()):
+            cases.discard(case)
+            if not cases:
+                del self._demanded[event]
+                self.events.remove(event)
+                wire.say(do="disable", event=event)
 
     async def take(self, case: int) -> Trace:
         """All that there was of a case; it is not watched any longer."""
@@ -76,10 +92,13 @@ class Tracing:
         if told is None:
             self.refused = "its process has died"
             return Trace(refused=self.refused)
+        traced = list(self.events)
+        async with self._enabling:
+            self._forget(self._wire, case)
         lost, self._lost = told["lost"] - self._lost, told["lost"]
         events = [TraceEvent(t, n, _end(h), _end(o), r, e) for t, n, h, o, r, e in told["events"]]
         notes = [*self.notes, *(["its addresses were another case's as well"] if told["shared"] else [])]
-        return Trace(None, list(self.events), events, lost, bool(told["shared"]), notes)
+        return Trace(None, traced, events, lost, bool(told["shared"]), notes)
 
     async def close(self) -> None:
         """Ends it, so that it can take its instance away; then whatever is left of it."""

@@ -100,7 +100,9 @@ def test_a_reset_is_its_case_s_and_nobody_else_s(build_lab: BuildLab, spawner: S
                 pytest.raises(ConnectionRefusedError),
             ):
                 sock.connect((lab.plan.names["server"], 7))
-            return await tracing.take(0), await tracing.take(1)
+            taken = await tracing.take(0), await tracing.take(1)
+            assert "tcp_probe" not in tracing.events  # nobody asks for it any more
+            return taken
         finally:
             await tracing.close()
 
