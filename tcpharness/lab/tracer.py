@@ -4,10 +4,13 @@ One for all cases of a run: tracepoints are the whole machine's, and each event 
 whose addresses it has. The process mounts tracefs for itself alone. Whoever kills it with SIGKILL
 leaves an instance behind; the next one takes it away.
 
-It talks to tracing.py over a socket, in JSON lines: {"did": "ready", "notes": [...]}, then
-{"do": "enable", "event": ...} and {"do": "watch", "case": n, "addresses": [...]}, each answered, {"do": "disable",
-"event": ...}, {"do": "take", "case": n} answered by {"did": "take", "case": n, "events": [...], "lost": n, "shared": false}, and
-{"do": "end"} by {"did": "end"}.
+It talks to tracing.py over a socket, in JSON lines:
+
+    {"did": "ready", "notes": [...], "events": [...]}, or "refused" with the reason
+    {"do": "watch", "case": n, "addresses": [...]}   answered; from here on what has these addresses is kept
+    {"do": "take", "case": n}                        answered with its "events", "lost" and "shared"
+    {"do": "enable", "event": ...}                   answered with "done"; also "disable", which is not
+    {"do": "end"}                                    answered when the instance is gone
 """
 
 from __future__ import annotations
