@@ -154,7 +154,7 @@ class CaseRun:
         stalled = [asyncio.create_task(stall(c, stage, deadline_ns)) for c in captures if c.stall is not None]
         try:
             await actors.start()
-            watch.look()
+            await watch.look()
             self.evidence.endpoints = await actors.finish(deadline_ns)
             for problem in await asyncio.gather(*stalled):
                 self.evidence.problems += problem

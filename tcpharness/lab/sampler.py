@@ -5,9 +5,9 @@ is observed. It never spends more than a share of one CPU: where asking costs mo
 Two sources for each host: dumps, and the kernel's word about every socket as it ends, so that one
 that lives between two dumps is known as well.
 
-It talks to sampling.py over a socket: {"did": "ready"}; {"do": "look"} has it look at once; {"do": "finish"}
-takes the last dump, reads all answers, writes them to the descriptor it was given, and is answered by
-{"did": "finish"}.
+It talks to sampling.py over a socket: {"did": "ready"}; {"do": "look"} has it look at once, and is answered;
+{"do": "finish"} takes the last dump, reads all answers, writes them to the descriptor it was given, and is
+answered by {"did": "finish"}.
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ class Sampler:
                         return
                     if b"finish" not in heard:
                         self._ask_all(EVERYTHING)
+                        self._control.sendall(b'{"did": "look"}\n')
                         continue
                     self._told.duration_ns = time.monotonic_ns() - start_ns
                     self._finish()

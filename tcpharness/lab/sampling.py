@@ -80,10 +80,11 @@ class Watch:
             return False
         return True
 
-    def look(self) -> None:
-        """Now, whoever listens included: something has changed."""
+    async def look(self) -> None:
+        """Returns when it has looked, at whoever listens as well."""
         if self._wire is not None:
             self._wire.say(do="look")
+            await self._hear()
 
     async def finish(self) -> tuple[Sampling, list[SocketHistory]]:
         """All sockets that there were, and how closely they were watched."""
