@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tcpharness import run
+from tcpharness.lab import doctor
 from tcpharness.scenario import fast
 from tcpharness.scenario.load import load
 
@@ -19,3 +20,16 @@ def test_fast_time_needs_a_kernel_with_its_settings(
     (case,) = load(TEXT.format(line), "x.yaml")
     expected = "this kernel lacks net.ipv4.tcp_of_tomorrow, which time: fast needs" if lacks else None
     assert run.lacking_for(case) == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "package"), [("nmap", "nmap"), ("nc", "netcat-openbsd"), ("hping3", "hping3")]
+)
+def test_a_program_that_is_not_there_skips_with_its_remedy(
+    program: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (case,) = load(TEXT.format(f"requires: {{programs: {program}}}\n"), "x.yaml")
+    monkeypatch.setattr(doctor, "find_program", lambda name: None)
+    assert run.lacking_for(case) == f"{program} is not installed: apt-get install {package}"
+    monkeypatch.setattr(doctor, "find_program", lambda name: f"/usr/bin/{name}")
+    assert run.lacking_for(case) is None
