@@ -174,6 +174,8 @@ DETECTORS: tuple[Detector, ...] = (
              kinds=REFUSALS),
     Detector(icmp.pmtu_reduced, Sign.ICMP, "info", "RFC 1191, 8201", family="icmp"),
     Detector(icmp.pmtu_blackhole, Sign.AGAIN, "error", "RFC 2923 2.1, 4821", family="icmp"),
+    Detector(icmp.pmtu_probe_recovery, Sign.RECOVERED, "info", "RFC 4821", family="icmp",
+             counters=("TcpExtTCPMTUPSuccess", "TcpExtTCPMTUPFail")),
     # two vantages
     Detector(altered.option_stripped, Sign.COMPARED, "warning", "RFC 9293 3.1", family="altered",
              kinds=("mss", "wscale", "sackOK", "timestamps", "fast_open", "mptcp", "other")),

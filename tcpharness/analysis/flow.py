@@ -1019,9 +1019,10 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
         if rtt >= DELAYED_FROM_NS:
             note_slow(segment, this, other, rtt, done)
         other.sample(rtt)
-    other.new_acks += 1
-    if seq_diff(this.right_edge, other.max_end) * 10 <= seq_diff(this.right_edge, other.una):
-        other.held_acks += 1
+    if other.max_end_ns > other.una_ns:  # something was sent since the last one: so much it dared
+        other.new_acks += 1
+        if seq_diff(this.right_edge, other.max_end) * 10 <= seq_diff(this.right_edge, other.una):
+            other.held_acks += 1
     release(other, done)
     other.una, other.una_ns = ack, now
     other.dup_acks = 0

@@ -142,7 +142,7 @@ class Side:
         "bad_findings", "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
         # its round trips as seen from here, without the other half of the path
         "rtt_min", "rtt_spike", "rttvar", "srtt",
-        # ACKs of something new, those that found the window full, and one that came late
+        # ACKs of something new after something was sent, those that found the window full; a late one
         "delayed_for_ns", "delayed_ns", "held_acks", "new_acks",
         # what has been said once
         "gap_said", "offload_said", "ongoing", "said", "snapped", "super_seen",

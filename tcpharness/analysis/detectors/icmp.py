@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.state import Side
 from tcpharness.packet.icmp import IcmpError, read_error
@@ -124,7 +126,7 @@ def pmtu_blackhole(segment: Segment, this: Side, other: Side) -> Hit | None:
         the connection stands still as soon as there is much to send.
     what to do: Let ICMP type 3 code 4 (ICMPv6 type 2) through; clamp the MSS; net.ipv4.tcp_mtu_probing.
     limits: An error where smaller ones sent since have arrived; without that it is a note, for an outage that
-        begins with large segments looks alike.
+        begins with large segments looks alike. A smaller repeat that arrives proves it.
     fires: only the small one arrives
         0.000 > S 0:0(0) <mss 1460,sackOK>
         0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK>
@@ -167,4 +169,44 @@ def pmtu_blackhole(segment: Segment, this: Side, other: Side) -> Hit | None:
         time_ns=again.first_ns,
         end_ns=segment.time_ns,
         count=again.count + 1,
+        keep=this.begins("blackhole"),
+    )
+
+
+def pmtu_probe_recovery(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Bytes that a black hole swallowed arrive in a smaller segment (RFC 4821).
+
+    why it matters: It proves the black hole; the pmtu_blackhole before it becomes an error.
+    what to do: What pmtu_blackhole says; the size that gets through is in the detail.
+    limits: Only after two timeouts or more.
+    fires: half of it arrives
+        0.000 > S 0:0(0) <mss 1460>
+        0.001 < S. 0:0(0) ack 1 <mss 1460>
+        0.001 > . 1:1(0) ack 1
+        0.002 > . 1:1461(1460) ack 1
+        0.202 > . 1:1461(1460) ack 1
+        0.602 > . 1:1461(1460) ack 1
+        1.402 > . 1:513(512) ack 1
+        1.403 < . 1:1(0) ack 513
+    silent: the large one has arrived at last
+        0.000 > S 0:0(0) <mss 1460>
+        0.001 < S. 0:0(0) ack 1 <mss 1460>
+        0.001 > . 1:1(0) ack 1
+        0.002 > . 1:1461(1460) ack 1
+        0.202 > . 1:1461(1460) ack 1
+        0.602 > . 1:1461(1460) ack 1
+        0.603 < . 1:1(0) ack 1461
+    """
+    swallowed = other.ongoing.get("blackhole") if other.ongoing else None
+    if swallowed is None or swallowed.level != "note" or not 0 < this.advance < swallowed.len:
+        return None
+    proven = replace(swallowed, level="error", text=f"{swallowed.text}; {this.advance} of them arrived alone")
+    other.begins("blackhole")(proven)
+    return Hit(
+        f"{this.advance} bytes arrive, where {swallowed.len} did not",
+        of_other=True,
+        seq=other.una,
+        len=this.advance,
+        detail={"passes": this.advance, "swallowed": swallowed.len},
+        replaces=((swallowed, proven),),
     )

@@ -72,11 +72,11 @@ def synack_unsolicited(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def out_of_order_capture_timestamps(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """Frames whose time is a millisecond or more before one above them; one finding a capture, and how many.
+    """Frames whose time is 10 ms or more before one above them; one finding a capture, with their number.
 
     why it matters: Several queues or merged files: intervals and round trips are doubtful by that much.
     what to do: Sort by time before analysing (reordercap, editcap), or capture on one queue.
-    limits: Frames are taken in the order of the file. Less is usual between the CPUs of a host.
+    limits: Frames are taken in the order of the file. Less is usual between the CPUs of a busy host.
     fires: back by a second
         5.000 > P. 1:11(10) ack 1
         4.000 > P. 11:21(10) ack 1
