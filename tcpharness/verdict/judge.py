@@ -17,6 +17,7 @@ from tcpharness.verdict.counters import judge_counters
 from tcpharness.verdict.endpoints import judge_endpoints
 from tcpharness.verdict.faults import judge_faults, judge_impairments, unwritten
 from tcpharness.verdict.findings import judge_findings
+from tcpharness.verdict.kinds import kind_agreements
 from tcpharness.verdict.laws import agreements, broken_laws
 from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.result import Failure, Verdict
@@ -49,7 +50,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
     failures += judge_settings(case, evidence, lacking)
     failures += judge_trace(sight, lacking)
     lacking += of_sockets.lacking
-    agreed = [*agreements(plan, evidence, frames), *trace_agreements(sight)]
+    agreed = [*agreements(plan, evidence, frames), *trace_agreements(sight), *kind_agreements(sight)]
     witnesses.discrepancies += broken_laws(agreed)
     blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
     notes = [*witnesses.notes, *snapped(case, evidence), *untraced(evidence)]
