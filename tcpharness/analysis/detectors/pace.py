@@ -70,14 +70,14 @@ def rtt_spike(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def delayed_ack_stall(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """An episode: data that went out the moment a delayed ACK came; it had been held back for it.
+    """An episode: data that went out the moment a delayed ACK came, twice or more: it had waited for it.
 
     why it matters: A sender with Nagle's algorithm holds a small segment while another is outstanding; a
         receiver with nothing to say delays its ACK. Together they wait 40 ms (Linux) or 200 ms, each time.
     what to do: Write a request in one piece; TCP_NODELAY at the sender, or TCP_QUICKACK at the receiver.
-    limits: Needs an earlier round trip to compare with. A program that happens to write at
-        that moment looks alike.
-    fires: 40 ms for a second write
+    limits: Needs an earlier round trip to compare with. Once is no finding: a program may happen to write at
+        that moment.
+    fires: 40 ms for a second write, twice
         0.000 > S 0:0(0) <mss 1460>
         0.001 < S. 0:0(0) ack 1 <mss 1460>
         0.001 > . 1:1(0) ack 1
@@ -86,6 +86,10 @@ def delayed_ack_stall(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.010 > P. 11:21(10) ack 11
         0.051 < . 11:11(0) ack 21
         0.051 > P. 21:31(10) ack 11
+        0.052 < P. 11:21(10) ack 31
+        0.060 > P. 31:41(10) ack 21
+        0.101 < . 21:21(0) ack 41
+        0.101 > P. 41:51(10) ack 21
     silent: written later
         0.000 > S 0:0(0) <mss 1460>
         0.001 < S. 0:0(0) ack 1 <mss 1460>
@@ -98,8 +102,12 @@ def delayed_ack_stall(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     if this.lasts("stall", segment.time_ns) is not None:
         return None
+    if "stalled" not in this.said:
+        this.say("stalled")
+        return None
     return Hit(
         f"{segment.payload_len} bytes had waited for an ACK that took {this.delayed_for_ns / MS:.3f} ms",
+        count=2,
         detail={"waited_ns": this.delayed_for_ns},
         keep=this.begins("stall"),
     )
