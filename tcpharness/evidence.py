@@ -75,13 +75,14 @@ class CaptureOutcome:
     marker_seen: bool = False
     far_marker: str | None = None  # both addresses of the marker that came by the link, in hex
     ended_by_count: bool = False
+    late: bool = False  # an event has started it
     text: bool = False
     error: str | None = None
     report: CaptureReport | None = None
 
     def complete(self) -> bool:
         """True when every frame of the interface is in the file, whole."""
-        restricted = self.filter or self.snaplen or self.text or self.ended_by_count
+        restricted = self.filter or self.snaplen or self.text or self.ended_by_count or self.late
         return self.marker_seen and not restricted and self.dropped == 0 and self.error is None
 
 
@@ -179,6 +180,15 @@ class Trace:
         return self.refused is None and not self.lost and not self.shared
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something was done to the lab."""
+
+    name: str  # the fault's
+    time_ns: int  # CLOCK_REALTIME
+    hosts: tuple[str, ...]  # that are not any more what they were planned to be
+
+
 @dataclass(slots=True)
 class Evidence:
     """All witnesses of one case."""
@@ -196,6 +206,8 @@ class Evidence:
     in_order: bool = True  # nothing but a middlebox can change the order of frames on a link
     unsettled: list[str] = field(default_factory=list)  # sockets that had not come to rest, as "host: ..."
     problems: list[str] = field(default_factory=list)  # deadlines, a killed tcpdump, ...
+    events: list[Event] = field(default_factory=list)  # in order
+    waits: dict[str, str] = field(default_factory=dict)  # event -> why it never happened
 
 
 @dataclass(slots=True)

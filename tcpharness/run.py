@@ -35,6 +35,7 @@ from tcpharness.lab import counters, doctor
 from tcpharness.lab.actors import Actors
 from tcpharness.lab.admission import Admission
 from tcpharness.lab.build import Lab, LabError
+from tcpharness.lab.director import Director
 from tcpharness.lab.middlebox import Middlebox
 from tcpharness.lab.sampling import Watch, name_endpoints
 from tcpharness.lab.socket_table import settle
@@ -46,6 +47,7 @@ from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
 from tcpharness.scenario import fast
+from tcpharness.scenario.event import CaptureStart
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import make_plan
 from tcpharness.verdict.judge import judge
@@ -110,9 +112,17 @@ class CaseRun:
             stack.callback(watch.close)
             await watch.start()
             actors = await stack.enter_async_context(Actors(self.plan, lab, stage, self.seed, base))
+            director = Director(
+                self.plan,
+                lab,
+                stage,
+                {box.link.name: box for box in boxes},
+                {capture.outcome.vantage: capture for capture in captures},
+                actors.kill,
+            )
             for box in boxes:
-                tell_of_faults(box, [b for b in boxes if b is not box], stage, actors)
-            await self._drive(actors, captures, watch, stage, time.monotonic_ns() + timeout_ns)
+                tell_of_faults(box, [b for b in boxes if b is not box], stage, actors, director)
+            await self._drive(actors, captures, watch, director, stage, time.monotonic_ns() + timeout_ns)
             await self._fall_quiet(lab, boxes)
             watched = asyncio.create_task(watch.finish())
             await self._end_captures(captures)
@@ -144,23 +154,36 @@ class CaseRun:
         ]
         for capture in captures:
             stack.callback(capture.close)
-        await asyncio.gather(*(capture.start() for capture in captures))
+        late = {c.vantage for fault in self.case.faults for c in fault.changes if isinstance(c, CaptureStart)}
+        for capture in captures:
+            capture.outcome.late = capture.outcome.vantage in late
+        await asyncio.gather(*(capture.start() for capture in captures if not capture.outcome.late))
         return captures
 
     async def _drive(
-        self, actors: Actors, captures: list[Tcpdump], watch: Watch, stage: Stage, deadline_ns: int
+        self,
+        actors: Actors,
+        captures: list[Tcpdump],
+        watch: Watch,
+        director: Director,
+        stage: Stage,
+        deadline_ns: int,
     ) -> None:
         """The traffic: servers first, then clients, until all have ended; some captures stalled meanwhile."""
         stalled = [asyncio.create_task(stall(c, stage, deadline_ns)) for c in captures if c.stall is not None]
         try:
             await actors.start()
             await watch.look()
+            director.start()
             self.evidence.endpoints = await actors.finish(deadline_ns)
             for problem in await asyncio.gather(*stalled):
                 self.evidence.problems += problem
         finally:
             for task in stalled:
                 task.cancel()
+            await director.stop()
+        self.evidence.events, self.evidence.waits = director.events, director.waits
+        self.evidence.problems += director.problems
 
     async def _fall_quiet(self, lab: Lab, boxes: list[Middlebox]) -> None:
         """Until every socket is closed and no frame waits; then the middleboxes let nothing more pass."""
@@ -220,7 +243,9 @@ def listeners(case: Case) -> dict[tuple[str, int], str]:
     return {(e.on, e.port): e.name for e in case.endpoints if e.port is not None and e.kind != "connect"}
 
 
-def tell_of_faults(box: Middlebox, others: Sequence[Middlebox], stage: Stage, actors: Actors) -> None:
+def tell_of_faults(
+    box: Middlebox, others: Sequence[Middlebox], stage: Stage, actors: Actors, director: Director
+) -> None:
     """A fault that fires is a condition, for endpoints and for faults elsewhere, and may kill a process."""
 
     def fired(name: str, kills: Sequence[tuple[str, str]] = ()) -> None:
@@ -228,6 +253,7 @@ def tell_of_faults(box: Middlebox, others: Sequence[Middlebox], stage: Stage, ac
             actors.kill(endpoint, number)
         for other in others:
             other.reach(name)
+        director.fired(name)
         stage.reach(name, "fired")
 
     box.on_fired(fired)

@@ -66,6 +66,8 @@ def act(fault: Fault, seen: Seen, work: Work, ports: Sequence[Place], templates:
             work.injected.append((fault.name, *_inject(action, template, seen, ports)))
         elif action.do == "kill":
             kills.append((action.endpoint or "", action.signal))
+        elif action.do == "lab":
+            continue  # nothing of this frame's
         elif not work.is_dropped:
             ACTIONS[action.do](action, seen, work)
     return tuple(kills)

@@ -42,6 +42,7 @@ from tcpharness.fault.impair import Book, Held, Lane, fate_of
 from tcpharness.fault.ledger import Entry, Ledger, Note
 from tcpharness.fault.rule import Rule, Seen, make_rules
 from tcpharness.packet.segment import ACK, FIN, RST, SYN
+from tcpharness.scenario.event import Cut
 from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.model import Fault
 
@@ -72,6 +73,7 @@ class Fired(NamedTuple):
     kills: tuple[tuple[str, str], ...]  # (endpoint, signal)
     number: int
     digest: int
+    changes: bool = False  # it changes the lab, besides
 
 
 @dataclass(slots=True)
@@ -113,9 +115,11 @@ class Engine:
     _held: list[_Held] = field(default_factory=list)
     _order: int = 0
     _marks: frozenset[int] = frozenset()
+    _changing: frozenset[str] = frozenset()  # faults that change the lab
     _only_tcp: bool = True
     _seen: Seen = field(default_factory=Seen)
     _stopped: bool = False
+    _cut: bool = False  # the link is down: frames are looked at, and go no further
     _lanes: tuple[Lane, ...] = ()  # by port; empty: no impairments at all
 
     def __post_init__(self) -> None:
@@ -130,6 +134,7 @@ class Engine:
         self.rules = make_rules(self.faults, self.flows)
         self.fired = {fault.name: 0 for fault in self.faults}
         self._marks = frozenset(fault.when.data for fault in self.faults if fault.when.data is not None)
+        self._changing = frozenset(fault.name for fault in self.faults if fault.changes)
         self._only_tcp = all(rule.wants_tcp for rule in self.rules)
         for fault in self.faults:
             for place, action in enumerate(fault.do):
@@ -190,6 +195,10 @@ class Engine:
     def stop(self) -> None:
         """From here on frames are entered in the ledger as consumed, and go no further."""
         self._stopped = True
+
+    def cut(self, down: bool) -> None:
+        """From the next frame on nothing is carried (or again). What is on its way has passed."""
+        self._cut = down
 
     def reach(self, fault: str) -> None:
         """A fault on another link has fired, for those here that come after it."""
@@ -255,6 +264,10 @@ class Engine:
 
     def _pass(self, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
         """On its way, as it came."""
+        if self._cut and not self._stopped and data[12:14] != MARKER:
+            came_in = (port, crc32(data) if digest is None else digest)
+            self.ledger.note(now_ns, data, Note("drop", (), came_in, (), ("down",)))
+            return NOTHING
         if self._lanes and not self._stopped and data[12:14] != MARKER:
             return self._take(self._lanes[port], now_ns, port, data, digest)
         out = self._switch.get(data[:6])
@@ -441,9 +454,10 @@ class Engine:
         seen.out = self._switch.get(seen.data[:6])
         ways = self._ways(seen.port, seen.data)
         work = Work([(out, seen.data) for out in ways])
+        is_cut = self._cut
         for rule in meant:
             self._fire(rule, seen, work)
-        return self._carry_out(seen, work)
+        return self._carry_out(seen, work, is_cut)
 
     def _fire(self, rule: Rule, seen: Seen, work: Work) -> None:
         if work.is_dropped:
@@ -452,8 +466,11 @@ class Engine:
         rule.fire(seen.direction)
         self.fired[rule.name] += 1
         self._before |= {rule.name}
+        for change in rule.fault.changes:
+            if isinstance(change, Cut) and change.link == rule.fault.link:
+                self.cut(change.down)
 
-    def _carry_out(self, seen: Seen, work: Work) -> Sequence[Send]:
+    def _carry_out(self, seen: Seen, work: Work, is_cut: bool) -> Sequence[Send]:
         """Into the ledger and on the way: injected segments first, then the frame, then whom it released."""
         now_ns, direction = seen.now_ns, seen.direction
         sends: list[Send] = []
@@ -465,14 +482,19 @@ class Engine:
             for out, frame in sends
             for send in self._sent(now_ns, self._switch.get(frame[6:12], seen.port), [(out, frame)], 0)
         ]
+        if is_cut:
+            work.sends, work.hold = [], 0
+            work.note("drop")
         went_out = tuple((out, crc32(frame)) for out, frame in work.sends)
         digest = crc32(seen.data) if seen.digest is None else seen.digest
         came_in = (seen.port, digest)
         fate = work.fate if work.sends or work.is_dropped else "consume"
         names = tuple(name for name, _ in work.faults)
-        self.ledger.note(now_ns, seen.data, Note(fate, names, came_in, went_out))
+        self.ledger.note(now_ns, seen.data, Note(fate, names, came_in, went_out, ("down",) if is_cut else ()))
         number = len(self.ledger)
-        self._told += [Fired(name, kills, number, digest) for name, kills in work.faults]
+        self._told += [
+            Fired(name, kills, number, digest, name in self._changing) for name, kills in work.faults
+        ]
         if work.hold:
             deadline_ns = now_ns + HOLD_NS
             self._held.append(_Held(direction, work.hold, deadline_ns, work.sends, work.extra_ns))

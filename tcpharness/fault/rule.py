@@ -214,6 +214,8 @@ def _questions(fault: Fault) -> Iterator[Question]:
         value = getattr(when, key)
         if value is not None:
             yield ask(value)
+    if when.endpoint is not None:
+        yield _after(f"{when.endpoint} {when.endpoint_state}")
     yield from _fields(when)
     for action in fault.do:
         # Without that byte there is nothing to corrupt, and the fault means a later frame.

@@ -31,6 +31,8 @@ class FirewallRefused(Exception):
 def ruleset(firewall: Firewall) -> str:
     """The rules as nft reads them."""
     rules = [
+        *_ports(_strict(firewall, firewall.closed), "reject with tcp reset"),
+        *_ports(_strict(firewall, firewall.filtered), "drop"),
         "tcp flags & (syn | ack) != syn counter accept",
         # Errors about our own segments (fragmentation needed, unreachable) belong to TCP's work.
         "meta l4proto { icmp, ipv6-icmp } counter accept",
@@ -44,9 +46,15 @@ def ruleset(firewall: Firewall) -> str:
     return f"table {TABLE} {{\n  chain input {{\n    {head}\n{lines}\n  }}\n}}\n"
 
 
-def install(namespace: NetNs, firewall: Firewall, nft: str) -> None:
-    """Loads the rules, all or none. Raises FirewallRefused, or OSError when nft does not start."""
-    _run(namespace, [nft, "-f", "-"], ruleset(firewall))
+def _strict(firewall: Firewall, ports: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(port for port in ports if port in firewall.strict)
+
+
+def install(namespace: NetNs, firewall: Firewall, nft: str, *, again: bool = False) -> None:
+    """Loads the rules, all or none; `again`: in place of those that may be there. Raises FirewallRefused, or
+    OSError when nft does not start."""
+    clear = f"table {TABLE} {{}}\ndelete table {TABLE}\n" if again else ""
+    _run(namespace, [nft, "-f", "-"], clear + ruleset(firewall))
 
 
 def counted(namespace: NetNs, nft: str) -> str:

@@ -8,7 +8,8 @@ It talks to middlebox.py over a socket, in JSON lines:
     {"do": "idle"}      answered when no frame is on its way here any more; held ones are let go
     {"do": "stop"}      everything that is on its way goes; what still comes is noted and consumed
     {"do": "finish"}    the ledger is written to its descriptor, and the process ends
-    {"do": "reach", "fault": ...}    a fault of another link has fired
+    {"do": "reach", "fault": ...}    a fault of another link has fired, or an endpoint is in some state
+    {"do": "cut", "down": ...}       the link carries nothing from here on, or carries frames again
 
 and says {"did": ...} of each, besides "ready", and "fired" the first time that each fault fires and
 whenever a process is to be killed.
@@ -146,7 +147,7 @@ class Forwarder:
 
     def _tell(self, many: Iterable[Fired]) -> None:
         for fired in many:
-            if fired.kills or fired.fault not in self._told:
+            if fired.kills or fired.changes or fired.fault not in self._told:
                 self._told.add(fired.fault)
                 self._say(
                     "fired", fault=fired.fault, kills=fired.kills, number=fired.number, digest=fired.digest
@@ -161,6 +162,8 @@ class Forwarder:
             message = json.loads(line)
             if message["do"] == "reach":
                 self._engine.reach(message["fault"])
+            elif message["do"] == "cut":
+                self._engine.cut(message["down"])
             else:
                 ORDERS[message["do"]](self)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import socket
 import struct
+from dataclasses import replace
 
 from tcpharness.lab.netlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REPLACE,
+    RTM_DELADDR,
     RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWNEIGH,
@@ -112,6 +114,11 @@ def address(index: int, ip: str, prefix_len: int, about: object) -> Request:
     if family == socket.AF_INET6:
         body += number(IFA_FLAGS, IFA_F_NODAD)
     return Request(RTM_NEWADDR, NEW, body, about)
+
+
+def no_address(index: int, ip: str, prefix_len: int, about: object) -> Request:
+    """That address is taken away again."""
+    return replace(address(index, ip, prefix_len, about), kind=RTM_DELADDR, flags=0)
 
 
 def neighbour(index: int, ip: str, mac: str, about: object) -> Request:

@@ -70,6 +70,11 @@ class Middlebox:
         if self._wire is not None:
             self._wire.say(do="reach", fault=fault)
 
+    def cut(self, down: bool) -> None:
+        """The link carries nothing from here on, or carries frames again."""
+        if self._wire is not None:
+            self._wire.say(do="cut", down=down)
+
     async def start(self) -> None:
         """Returns when it forwards. Raises OSError when it cannot."""
         order = await self._order()

@@ -24,7 +24,8 @@ NLMSGERR_ATTR_MSG = 1
 TYPE_MASK = 0x3FFF  # the two bits above say "nested" and "network byte order"
 
 # include/uapi/linux/rtnetlink.h
-RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_GETROUTE, RTM_NEWNEIGH = 16, 20, 24, 26, 28
+RTM_NEWLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNEIGH = 16, 20, 21, 28
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 ATTRIBUTE = struct.Struct("=HH")  # length, type

@@ -8,11 +8,13 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tcpharness.lab.links import packed_ip
 from tcpharness.lab.netlink import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
+    RTM_DELROUTE,
     RTM_GETROUTE,
     RTM_NEWROUTE,
     Request,
@@ -26,11 +28,12 @@ from tcpharness.scenario.plan import RoutePlan
 
 # include/uapi/linux/rtnetlink.h
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS = 1, 4, 5, 6, 8
-RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
+RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTN_UNREACHABLE = 254, 4, 1, 7
 RT_TABLE_LOCAL, RTPROT_KERNEL, RTN_LOCAL = 255, 2, 2
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 RTAX_LOCK = 1
 RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
+UNREACHABLE_METRIC = 1  # before every other one: an IPv6 route of another kind is not replaced
 IP6_CONNECTED_METRIC = 256  # IP6_RT_PRIO_ADDRCONF: a route on a link has to have it to replace the kernel's
 
 NS_PER_MS = 1_000_000
@@ -59,6 +62,22 @@ def route(plan: RoutePlan, index: int) -> Request:
     if plan.metrics:
         body += attribute(RTA_METRICS, _metrics(plan.metrics))
     return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, plan)
+
+
+def unreachable(plan: RoutePlan) -> Request:
+    """No way to there, in place of a route."""
+    prefix, _, length = plan.dst.partition("/")
+    family, packed = packed_ip(prefix)
+    kind = (RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNREACHABLE)
+    body = RTMSG.pack(family, int(length), 0, 0, *kind, 0) + attribute(RTA_DST, packed)
+    if family == socket.AF_INET6:
+        body += number(RTA_PRIORITY, UNREACHABLE_METRIC)
+    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, plan)
+
+
+def reachable(plan: RoutePlan) -> Request:
+    """That is no longer so. In IPv4 a route that comes in its place is enough."""
+    return replace(unreachable(plan), kind=RTM_DELROUTE, flags=0)
 
 
 def own_address(ip: str, index: int) -> Request:

@@ -51,6 +51,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "counters": {host: {k: v for k, v in c.items() if v} for host, c in evidence.counters.items()},
         **sockets_as_json(evidence),
         "trace": asdict(evidence.trace) if evidence.trace else None,
+        "events": [asdict(event) for event in evidence.events],
         "problems": evidence.problems,
         "environment": result.environment,
         "versions": result.versions,

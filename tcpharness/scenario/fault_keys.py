@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tcpharness.packet.spec import SegmentSpec
 from tcpharness.scenario import quantity as q
 from tcpharness.scenario.compound import ByKind, Fields, Key, ListOf, Made, OneVerb, Table, Verb
 from tcpharness.scenario.endpoint_keys import PAYLOAD_TEXT
+from tcpharness.scenario.event import Cut
+from tcpharness.scenario.event_keys import CONDITION_KEYS, EVENT_KEYS, LAB_VERBS, condition
 from tcpharness.scenario.model import Action, Fault, Match, Place
 from tcpharness.scenario.network_keys import HOST, TIME
 from tcpharness.scenario.outline import LinkFact, fault_name
@@ -124,6 +127,7 @@ MATCH_KEYS: dict[str, Key] = {
         pattern("[1-9][0-9]{0,8}|every", "a number from 1, or every", _times),
         "How often it fires, per flow (default: 1), or every time.",
     ),
+    **CONDITION_KEYS,
     **FIELD_KEYS,
 }
 
@@ -138,13 +142,20 @@ def _match(fields: Fields) -> Any:
     if flow is not None and flow.kind == "listen":
         connecting = [name for name, fact in endpoints.items() if fact.kind == "connect"]
         return fields.wrong("flow", f"{fields.get('flow')} does not connect; expected {listed(connecting)}")
-    given = fields.only("flow", "nth", "data", "byte", "contains", "retransmitted", "after", "state", "times")
+    endpoint_state = condition(fields)
+    if endpoint_state is WRONG:
+        return WRONG
+    given = fields.only(
+        "endpoint", "flow", "nth", "data", "byte", "contains", "retransmitted", "after", "state", "times"
+    )
     return Match(
         at=fields.at,
         sender=fields.get("from"),
         receiver=fields.get("to"),
         payload_len=fields.get("len"),
         time_ns=fields.get("time"),
+        endpoint_state=endpoint_state,
+        wait_ns=fields.get("wait", 0),
         fields=_spec(fields),
         **fields.get("flags", {}),
         **given,
@@ -268,11 +279,25 @@ KILL = ByKind(
 )
 
 
+def _signalled(signal: str) -> Made:
+    return Made(reference("endpoint"), lambda endpoint, at, scope: _killed(endpoint, at, scope, signal))
+
+
+SIGNAL_VERBS = {
+    "stop": ("STOP", "An endpoint's process is stopped: it has its sockets, and does nothing."),
+    "continue": ("CONT", "It goes on."),
+}
+
+
 def _number(key: str, what: str, low: int = 1) -> Made:
     return Made(integer(low, 1_000_000, what), lambda value, at, scope: {key: value})
 
 
 def _action(verb: str, value: Any, at: Place, scope: Scope) -> Action:
+    if verb in LAB_VERBS:
+        return Action(do="lab", at=at, **(value or {"change": Cut("", verb == "down")}))
+    if verb in SIGNAL_VERBS:
+        return Action(do="kill", at=at, **value)
     return Action(do=verb, at=at, **(value or {}))  # type: ignore[arg-type]
 
 
@@ -296,6 +321,8 @@ ACTION = OneVerb(
         "set": Verb(SET, "Header fields or TCP options are changed; checksums follow unless checksum: keep."),
         "inject": Verb(INJECT, "A crafted segment is sent as well, before the matched frame goes on."),
         "kill": Verb(KILL, "An endpoint's process gets a signal."),
+        **{verb: Verb(_signalled(signal), about) for verb, (signal, about) in SIGNAL_VERBS.items()},
+        **LAB_VERBS,
     },
     _action,
 )
@@ -305,15 +332,42 @@ ACTION = OneVerb(
 
 
 def _fault(fields: Fields) -> Any:
-    link = _link_of(fields)
+    actions = fields.get("do")
+    when = fields.nodes["when"][1]
+    is_event = all(action.do in ("lab", "kill") for action in actions) and all(
+        key.value in EVENT_KEYS for key, _ in when.pairs
+    )
+    if fields.get("when").wait_ns and not is_event:
+        return fields.wrong("when", "wait is for events, which ask about no frame; expected do: {delay: ...}")
+    link = LinkFact(fields.get("link", ""), ()) if is_event else _link_of(fields)
     if link is None:
         return WRONG
-    actions = fields.get("do")
+    actions = _with_links(actions, link, fields)
+    if actions is None:
+        return WRONG
     for action in actions:
         if action.do == "inject":
             _on_link((action.sender, action.receiver), link, fields, "do")
     # The number is the fault's place in the list; `_faults` gives the default name.
-    return Fault(fields.get("name", ""), link.name, fields.get("when"), actions, fields.at)
+    return Fault(
+        fields.get("name", ""), "" if is_event else link.name, fields.get("when"), actions, fields.at
+    )
+
+
+def _with_links(actions: Sequence[Action], link: LinkFact, fields: Fields) -> tuple[Action, ...] | None:
+    """`down` and `up` alone mean the fault's own link, or the only one."""
+    links = fields.scope.outline.links or []
+    found: list[Action] = []
+    for action in actions:
+        if isinstance(action.change, Cut) and not action.change.link:
+            name = link.name or (links[0].name if len(links) == 1 else "")
+            names = listed(each.name for each in links)
+            if not name:
+                fields.scope.wrong(action.at, f"which link; expected {names or 'links: [[..., ...]]'}")
+                return None
+            action = replace(action, change=Cut(name, action.change.down))
+        found.append(action)
+    return tuple(found)
 
 
 def _link_of(fields: Fields) -> LinkFact | None:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from tcpharness.packet.line import Line
 from tcpharness.packet.spec import SegmentSpec
+from tcpharness.scenario.event import Change
 from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.place import Place as Place  # part of the model; by itself because it is light
 
@@ -54,6 +55,7 @@ class Firewall:
     closed: tuple[int, ...]  # answered by RST
     filtered: tuple[int, ...]  # dropped without a word
     at: Place
+    strict: tuple[int, ...] = ()  # of all these: also in the middle of a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,9 @@ class Match:
     time_ns: int | None = None  # this long after the traffic's start
     state: State | None = None
     times: int | None = 1  # None: every time
+    endpoint: str | None = None  # that is
+    endpoint_state: str | None = None  # so
+    wait_ns: int = 0  # events: after all else is so
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +222,11 @@ class Action:
     drop; delay (delay_ns); duplicate (copies more, default 1); hold (until `segments` later frames
     of that flow and direction have passed); corrupt (what: "tcp" or "ip" checksum, or byte and bit
     of the payload; fix: recompute the checksum); set (fields, checksum fixed unless fix is False;
-    strip: options to take out); inject (fields, to, sender); kill (endpoint, signal).
+    strip: options to take out); inject (fields, to, sender); kill (endpoint, signal). All others
+    change the lab: `change` says what.
     """
 
-    do: Literal["drop", "delay", "duplicate", "hold", "corrupt", "set", "inject", "kill"]
+    do: Literal["drop", "delay", "duplicate", "hold", "corrupt", "set", "inject", "kill", "lab"]
     at: Place
     delay_ns: int = 0
     copies: int = 1
@@ -238,15 +244,26 @@ class Action:
     payload: bytes = b""
     endpoint: str | None = None
     signal: str = "KILL"
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """`link` is empty of an event: it waits for no frame, and changes only the lab."""
+
     name: str  # as written, or "fault 1", in order
     link: str  # resolved: the only link, or the one named
     when: Match
     do: tuple[Action, ...]
     at: Place
+
+    @property
+    def is_event(self) -> bool:
+        return not self.link
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(action.change for action in self.do if action.change is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ ROUTE = Table(
 # --- hosts
 
 
-def _firewall(fields: Fields) -> Any:
+def split_ports(fields: Fields) -> Any:
+    """List -> ports, each of which is in one list only."""
     ports = {key: fields.get(key, ()) for key in ("open", "closed", "filtered")}
     seen: dict[int, str] = {}
     for key, numbers in ports.items():
@@ -197,6 +198,13 @@ def _firewall(fields: Fields) -> Any:
             if number in seen:
                 return fields.wrong(key, f"port {number} is {seen[number]} already; expected it in one list")
             seen[number] = key
+    return ports
+
+
+def _firewall(fields: Fields) -> Any:
+    ports = split_ports(fields)
+    if ports is WRONG:
+        return WRONG
     return Firewall(policy=fields.get("policy", "accept"), at=fields.at, **ports)
 
 

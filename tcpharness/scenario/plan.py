@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Literal
 
 from tcpharness.scenario import fast
+from tcpharness.scenario.event import Cut
 from tcpharness.scenario.impairment import Impairment
 from tcpharness.scenario.model import Case, Endpoint, Firewall, Host, Link, Place, Route
 from tcpharness.scenario.quiet import defaults, forwarding
@@ -180,9 +181,22 @@ def _with_scripts(
 
 def _link_plan(case: Case, link: Link, ends: tuple[Interface, ...]) -> LinkPlan:
     kind: Literal["pair", "bridge", "middlebox"] = "pair" if len(ends) == 2 else "bridge"
-    if link.delay_ns or link.impairments or any(fault.link == link.name for fault in case.faults):
+    acted_on = {fault.link for fault in case.faults} | cut_links(case)
+    if link.delay_ns or link.impairments or link.name in acted_on:
         kind = "middlebox"
     return LinkPlan(link.name, kind, ends, link.mtu or DEFAULT_MTU, link.delay_ns, link.impairments)
+
+
+def cut_links(case: Case) -> set[str]:
+    """The links that events take down, or up again."""
+    changes = (change for fault in case.faults for change in fault.changes)
+    return {change.link for change in changes if isinstance(change, Cut)}
+
+
+def changed_routes(plan: Plan, host: str, route: Route) -> list[RoutePlan]:
+    """What an event's route comes to at a host."""
+    network = _Network(plan.case, {h.name: list(h.interfaces) for h in plan.hosts}, plan.scripted)
+    return list(network._given(host, route))
 
 
 def next_hop(plan: Plan, host: str, address: str) -> str | None:

@@ -23,8 +23,12 @@ def judge_faults(case: Case, plan: Plan, evidence: Evidence) -> Iterator[Failure
         count, at = wanted.get(fault.name, (ONCE, fault.at))
         link = evidence.links.get(fault.link)
         fired = link.fired.get(fault.name, 0) if link else 0
+        if fault.is_event:
+            fired = sum(event.name == fault.name for event in evidence.events)
         if not count.holds(fired):
             found = f"it fired {fired} times"
+            if fault.is_event:
+                found += f"; {evidence.waits.get(fault.name, 'the traffic had ended before')}"
             if fired < count.low and link is not None:
                 found += f"; {nearest(fault, link, names_of(plan))}"
             wish = f"{fault.name} to fire {'at least once' if count is ONCE else f'{count} times'}"

@@ -181,6 +181,8 @@ class Witnessed:
                 yield f"not everything was captured at {interface.name}"
         if self.host.offload:
             yield "offload is on"
+        if any(name in event.hosts for event in self.evidence.events):
+            yield "an event has changed it"
         if self.evidence.loopback.get(name, 0):
             yield "there was traffic on lo"
         if any(e.host == name and e.kind not in KERNELS for e in self.evidence.endpoints.values()):

@@ -26,7 +26,7 @@ from tcpharness.fault.ledger import Entry
 from tcpharness.fault.offload import handed_down
 from tcpharness.packet.segment import decode
 from tcpharness.scenario.impairment import Act, Impairment
-from tcpharness.scenario.plan import LinkPlan, Plan
+from tcpharness.scenario.plan import LinkPlan, Plan, cut_links
 from tcpharness.verdict.arrival import untimely
 from tcpharness.verdict.coverage import streams_against_each_other
 from tcpharness.verdict.watched import (
@@ -50,7 +50,7 @@ def reconcile(plan: Plan, evidence: Evidence, frames: Mapping[str, Frames]) -> R
         names, ledger = names_of(plan), evidence.links.get(link.name)
         cut = any(end.host in offload for end in link.ends)
         if ledger is not None:
-            allowed = Allowed(dict(link.impairments))
+            allowed = Allowed(dict(link.impairments), link.name in cut_links(plan.case))
             against_ledger(ends, ledger, names, result, offload=cut, allowed=allowed)
             if evidence.in_order:
                 result.discrepancies += untimely(ends, ledger, names, lanes=bool(link.impairments))
@@ -119,10 +119,13 @@ class Allowed:
     """What a link may do to frames that no fault names."""
 
     impairments: Mapping[str, Impairment] = field(default_factory=dict)  # by sending host
+    is_cut: bool = False  # it is taken down at some time
 
     def explains(self, entry: Entry, what: str | None) -> bool:
         """True when the acts that the ledger names are the link's to do, and make what was done."""
         sender = entry.came_in[0] if entry.came_in else ""
+        if entry.acts == ("down",):
+            return self.is_cut and what == EFFECTS["down"]
         impairment = self.impairments.get(sender)
         may = impairment is not None and all(impairment.does(act) for act in entry.acts)
         return may and (what is None or any(what.startswith(EFFECTS[act]) for act in entry.acts))

@@ -290,3 +290,47 @@ def test_the_ledger_of_another_process_has_the_acts_too() -> None:
     box = engine(Impairment(loss=Loss(good=50 * PERCENT), duplicate=50 * PERCENT, reorder=50 * PERCENT))
     play(box, [data(n) for n in range(50)])
     assert load(box.ledger.dump(), HOSTS) == box.entries
+
+
+# --- a link that is down
+
+
+def test_a_link_that_is_down_carries_nothing_and_writes_it_down() -> None:
+    box = engine(Impairment())
+    box.cut(down=True)
+    assert play(box, [data(0), data(1)]) == []
+    box.cut(down=False)
+    assert len(play(box, [data(2)])) == 1
+    assert [(e.fate, e.acts) for e in box.entries] == [("drop", ("down",))] * 2 + [("forward", ())]
+
+
+def test_what_is_on_its_way_arrives_when_the_link_goes_down() -> None:
+    box = engine(Impairment(delay_ns=10 * MS))
+    box.frame(0, 0, data(0))
+    box.cut(down=True)
+    assert box.due(10 * MS) == [(1, data(0))]
+
+
+def test_a_frame_may_take_its_link_down_and_another_up_again() -> None:
+    """Both behind themselves; frames are counted while it is down."""
+    from talk import Talk
+
+    talk = Talk("{when: {from: client, data: 1}, do: down}, {when: {from: client, data: 3}, do: up}")
+    talk.opens()
+    assert talk.client("P. 1 abc") == ["server P. 1 abc"]
+    assert talk.server(". 1") == []
+    assert talk.client("P. 4 def") == []
+    assert talk.client("P. 7 ghi") == []
+    assert talk.server(". 1") == ["client . 1"]
+    last = talk.engine.entries[-2]
+    assert (last.fate, last.faults, last.acts) == ("drop", ("fault 2",), ("down",))
+
+
+def test_a_fault_waits_for_an_endpoint() -> None:
+    from talk import Talk
+
+    talk = Talk("{when: {from: client, len: 3, endpoint: server, blocked: true}, do: drop}")
+    talk.opens()
+    assert talk.client("P. 1 abc") == ["server P. 1 abc"]
+    talk.engine.reach("server blocked")
+    assert talk.client("P. 4 abc") == []

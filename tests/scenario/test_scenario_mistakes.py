@@ -29,6 +29,41 @@ def lab(text: str = "", *, endpoints: str = ENDPOINTS, expect: str = EXPECT) -> 
 
 
 BROKEN: dict[str, str | bytes] = {
+    # --- events
+    "events": lab(
+        "faults:\n"
+        + "".join(
+            f"  - {{when: {{{when}}}, do: {do}}}\n"
+            for when, do in (
+                ("time: 1s", "{down: elsewhere}"),
+                ("time: 1s", "{up: 5}"),
+                ("endpoint: nobody, done: true", "down"),
+                ("endpoint: client", "down"),
+                ("blocked: true", "down"),
+                ("after: nothing", "up"),
+                ("endpoint: client, done: true, blocked: true", "down"),
+                ("from: client, wait: 1s", "down"),
+                ("wait: 1s", "drop"),
+                ("time: soon", "down"),
+                ("time: 1s", "{firewall: {on: server}}"),
+                ("time: 1s", "{firewall: {on: nowhere, open: 80}}"),
+                ("time: 1s", "{firewall: {on: server, open: 80, closed: 80}}"),
+                ("time: 1s", "{route: {on: client, to: nowhere}}"),
+                ("time: 1s", "{route: {on: client, to: server, unreachable: on, mtu: 500}}"),
+                ("time: 1s", "{route: {on: client, to: server, via: client}}"),
+                ("time: 1s", "{sysctl: {client: {kernel.hostname: x}}}"),
+                ("time: 1s", "{sysctl: {client: {}}}"),
+                ("time: 1s", "{sysctl: {nobody: {net.ipv4.tcp_sack: 0}}}"),
+                ("time: 1s", "{address: {on: client, interface: eth1}}"),
+                ("time: 1s", "{address: {on: nobody}}"),
+                ("time: 1s", "{capture: nowhere}"),
+                ("time: 1s", "{stop: client}"),
+                ("time: 1s", "{continue: x}"),
+            )
+        )
+    ),
+    "events without links": "scenario: A\nhosts: [a]\nfaults: [{when: {time: 1s}, do: down}]\n"
+    + "expect: {findings: {a: {}}}\n",
     # --- impairments
     "impairments": "scenario: A\nhosts: [a, b]\nlinks:\n"
     + "".join(
