@@ -100,17 +100,16 @@ class CaseRun:
         async with AsyncExitStack() as stack:
             lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
             self.evidence.in_order = not any(STEERING in note for note in lab.notes)
-            stage = Stage()
+            stage, watch = Stage(), Watch(lab)
+            stack.callback(watch.close)
+            watching = asyncio.create_task(self._start_watching(watch, tracing))
+            stack.callback(watching.cancel)
             boxes = await self._put_in_middleboxes(lab, stack)
             captures = await self._start_captures(lab, stack)
             before = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             on_lo = {host: counters.loopback(ns) for host, ns in lab.hosts.items()}
             base = Path(self.case.file).parent
-            if tracing is not None:
-                await tracing.watch(self.plan.number, names_of(self.plan), traced(self.case))
-            watch = Watch(lab)
-            stack.callback(watch.close)
-            await watch.start()
+            await watching
             actors = await stack.enter_async_context(Actors(self.plan, lab, stage, self.seed, base))
             director = Director(
                 self.plan,
@@ -124,19 +123,29 @@ class CaseRun:
                 tell_of_faults(box, [b for b in boxes if b is not box], stage, actors, director)
             await self._drive(actors, captures, watch, director, stage, time.monotonic_ns() + timeout_ns)
             await self._fall_quiet(lab, boxes)
-            watched = asyncio.create_task(watch.finish())
+            watched = asyncio.create_task(self._end_watching(watch, tracing))
+            stack.callback(watched.cancel)
             await self._end_captures(captures)
             for box in boxes:
                 outcome = await box.finish()
                 self.evidence.links[outcome.link] = outcome
-            if tracing is not None:
-                self.evidence.trace = await tracing.take(self.plan.number)
-            self.evidence.sampling, self.evidence.sockets = await watched
-            name_endpoints(self.evidence, listeners(self.case))
+            await watched
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             self.evidence.environment = lab.environment()
             self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
+
+    async def _start_watching(self, watch: Watch, tracing: Tracing | None) -> None:
+        await watch.start()
+        if tracing is not None:
+            await tracing.watch(self.plan.number, names_of(self.plan), traced(self.case))
+
+    async def _end_watching(self, watch: Watch, tracing: Tracing | None) -> None:
+        """What became of all sockets, and what the kernel traced of them."""
+        taking = asyncio.create_task(tracing.take(self.plan.number)) if tracing is not None else None
+        self.evidence.sampling, self.evidence.sockets = await watch.finish()
+        name_endpoints(self.evidence, listeners(self.case))
+        self.evidence.trace = await taking if taking is not None else None
 
     async def _put_in_middleboxes(self, lab: Lab, stack: AsyncExitStack) -> list[Middlebox]:
         links = [link for link in self.plan.links if link.kind == "middlebox"]
