@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tcpharness.analysis.finding import FlowKey
 from tcpharness.analysis.signs import Sign
-from tcpharness.analysis.state import Flow, Side
+from tcpharness.analysis.state import Flow, Side, address_of
 from tcpharness.packet.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
 
 SECOND_NS = 1_000_000_000
@@ -68,7 +68,6 @@ class Event(NamedTuple):
     frame: int
     time_ns: int
     what: str
-    key: FlowKey  # whose it was
     source: Host  # who opened it, or sent the RST or the repeat
     target: Host  # the other one, with its port
     source_port: int = 0
@@ -79,6 +78,13 @@ class Event(NamedTuple):
     timestamps: bool = False  # its SYN had them
     frames: tuple[int, int] = (0, 0)  # by the one who came first, and the other
     syns_back: int = 0
+
+    @property
+    def key(self) -> FlowKey:
+        """Whose it was, in words: only an episode's first one is asked."""
+        version, high, low, port = self.target
+        there = address_of(version, high, low)
+        return FlowKey(address_of(*self.source[:3]), self.source_port, there, port)
 
     @property
     def source_with_port(self) -> Host:
@@ -102,8 +108,8 @@ def of_segment(segment: Segment, this: Side, signs: int) -> Event | None:
         if this.trigger not in BY_TIMER and this.resent * 5 < this.frames:
             return None
         what = "resent"
-    there = host_of(this.other, this_port(this))
-    return Event(segment.frame, segment.time_ns, what, this.key, host_of(this, 0), there)
+    there = host_of(this.other, this_port(this.other))
+    return Event(segment.frame, segment.time_ns, what, host_of(this, 0), there, this_port(this))
 
 
 def of_flow(flow: Flow) -> Event:
@@ -112,7 +118,7 @@ def of_flow(flow: Flow) -> Event:
     first = flow.opener or flow.a if data or flags == SYN else flow.a
     other = first.other
     return Event(
-        flow.first_frame, flow.first_ns, "", first.key, host_of(first, 0), host_of(other, this_port(other)),
+        flow.first_frame, flow.first_ns, "", host_of(first, 0), host_of(other, this_port(other)),
         this_port(first), flags, data, flow.handshake, flow.closed, bool(first.ts_ok),
         (flow.a.frames, flow.b.frames), other.syns,
     )  # fmt: skip
@@ -131,7 +137,9 @@ class Crowd:
 
     def hear(self, event: Event) -> None:
         if event.what:
-            self.add(event.what, event.source, event.target, event)
+            # A storm's peers are connections, told apart by the port of the one who storms.
+            peer = (*event.target[:3], event.source_port)
+            self.add(event.what, event.source, peer, event)
         elif event.data:
             for key in (("scan syn", event.source), ("flood", event.target)):
                 if key in self.episodes:

@@ -12,6 +12,9 @@ cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31, MASK
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int NOT_PSH, ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
+cdef long long ODD_SYN, ODD_BEGIN, MID_STREAM, REUSED, SYN_AGAIN, MISSING
+cdef int LEAST_MSS
+cdef frozenset ORDINARY
 cdef long long UPDATE, SHRUNK, SILLY
 cdef long long CHALLENGE, CKSUM, REPAIRED, S_FLAGS, MALFORMED, FRAGMENT, TTL, ECN, TRUNCATED, SUPER, RECOVERED
 cdef long long REVIVED, LATE_DATA, LAND, TUNNEL, IDLE, DSCP, PARTIAL, S_SACK, STALLED, SPIKE
@@ -52,6 +55,9 @@ cpdef long long check_sums(Segment segment, Side this, bint verify) except -1
 cpdef long long doubtful_sum(Segment segment, Side this) except -1
 @cython.locals(signs="long long")
 cpdef long long path(Segment segment, Side this) except -1
+cpdef bint odd_syn(Segment segment) except -1
+@cython.locals(data="bytes", at="Py_ssize_t", stop="Py_ssize_t", number="long long", kind="int")
+cpdef long long layout(Segment segment) except? -1
 cpdef long long handshake(Segment segment, Side this, Side other) except -1
 @cython.locals(signs="long long", ack="long long", length="long long", pure="bint", beyond="long long", known="bint")
 cpdef long long acknowledgement(Segment segment, Side this, Side other) except -1

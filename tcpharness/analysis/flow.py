@@ -54,6 +54,8 @@ PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Si
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
 ODD, NO_TIMESTAMP, CLOCK = int(Sign.ODD), int(Sign.NO_TIMESTAMP), int(Sign.CLOCK)
+ODD_SYN, ODD_BEGIN, MID_STREAM = int(Sign.ODD_SYN), int(Sign.ODD_BEGIN), int(Sign.MID_STREAM)
+REUSED, SYN_AGAIN, MISSING = int(Sign.REUSED), int(Sign.SYN_AGAIN), int(Sign.MISSING)
 IDLE, DSCP, PARTIAL = int(Sign.IDLE), int(Sign.DSCP), int(Sign.PARTIAL)
 S_SACK, STALLED, SPIKE = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE)
 REVIVED, LATE_DATA, LAND, TUNNEL = int(Sign.REVIVED), int(Sign.LATE_DATA), int(Sign.LAND), int(Sign.TUNNEL)
@@ -63,6 +65,13 @@ NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
 IMPOSSIBLE_PAIRS = (SYN | FIN, SYN | RST, FIN | RST)
 
 
+def layout_of(kinds: tuple[int, ...]) -> int:
+    number = 0
+    for kind in kinds:
+        number = (number * 37 + kind + 1) & LOW_31
+    return number
+
+
 def possible(flags: int) -> bool:
     if any(flags & pair == pair for pair in IMPOSSIBLE_PAIRS) or not flags & (SYN | RST | ACK):
         return False
@@ -70,6 +79,17 @@ def possible(flags: int) -> bool:
 
 
 POSSIBLE = bytes(possible(flags) for flags in range(64))
+
+LEAST_MSS = 536  # RFC 9293 3.7.1
+# The options of SYNs, by kind: Linux, Windows, BSD, none, and what is left of them without one or the other.
+ORDINARY = frozenset(
+    layout_of(kinds)
+    for kinds in (
+        (), (2,), (2, 4, 8, 1, 3), (2, 1, 3, 1, 1, 4), (2, 1, 1, 4), (2, 1, 3), (2, 1, 3, 4, 8), (2, 4, 8),
+        (2, 1, 3, 1, 1, 8), (2, 1, 3, 1, 1, 8, 4), (2, 1, 1, 8, 1, 3), (2, 1, 1, 4, 1, 3), (2, 4),
+        (2, 1, 1, 8),
+    )
+)  # fmt: skip
 
 
 class Tracker:
@@ -367,6 +387,12 @@ def observe(segment: Segment, this: Side, other: Side, signs: int) -> None:
     flags = segment.flags
     if not flow.frames:
         signs |= BEGIN
+        if not flags & SYN:
+            signs |= MID_STREAM
+        if flow.reused:
+            signs |= REUSED
+        if not segment.sport or not segment.dport or (segment.ip_header_len > 20 and segment.version == 4):
+            signs |= ODD_BEGIN
         if (
             segment.sport == segment.dport
             and segment.src_low == segment.dst_low
@@ -401,6 +427,10 @@ def observe(segment: Segment, this: Side, other: Side, signs: int) -> None:
         signs |= NO_TIMESTAMP
     if flags & SYN:
         signs |= S_SYN
+        if segment.mss < 0 or segment.wscale < 0 or not segment.sack_ok or segment.tsval < 0:
+            signs |= MISSING
+        if odd_syn(segment):
+            signs |= ODD_SYN
         signs |= handshake(segment, this, other)
     elif flags & RST:
         signs |= S_RST
@@ -509,12 +539,37 @@ def path(segment: Segment, this: Side) -> int:
     return signs
 
 
+def odd_syn(segment: Segment) -> bool:
+    """True when a SYN has what most have not: then the rules about oddities look at it."""
+    if 0 <= segment.mss < LEAST_MSS or segment.wscale > 14 or segment.payload_len:
+        return True
+    if segment.ack and not segment.flags & ACK:
+        return True
+    return layout(segment) not in ORDINARY
+
+
+def layout(segment: Segment) -> int:
+    """The kinds of the options in order, as one number; what can't be read so is nobody's."""
+    data, at, stop = segment.data, segment.tcp_at + 20, segment.payload_at
+    number = 0
+    while at < stop:
+        kind = data[at]
+        number = (number * 37 + kind + 1) & LOW_31
+        if kind == 1:
+            at += 1
+        elif kind == 0 or at + 1 >= stop or data[at + 1] < 2:
+            return -1
+        else:
+            at += data[at + 1]
+    return number if at == stop else -1
+
+
 def handshake(segment: Segment, this: Side, other: Side) -> int:
     """A SYN or SYN-ACK: sent before, or in a live connection (RFC 9293 3.10.7.4, RFC 5961 4)."""
     if segment.flags & ACK and other.isn >= 0 and seq_diff(segment.ack, other.max_end) > 0:
         this.acceptable_ack = False  # it answers no SYN that was sent, and is reset (3.10.7.3)
     if this.isn >= 0 and segment.seq == this.isn and this.syns:
-        return look(segment, this, other)
+        return look(segment, this, other) | SYN_AGAIN
     if this.isn >= 0 or (this.started and this.frames):
         this.order = OUTSIDE
         return 0

@@ -62,6 +62,12 @@ class Sign(IntFlag):
     ODD = 1 << 49  # a field or an option that such a segment has not usually
     NO_TIMESTAMP = 1 << 50
     CLOCK = 1 << 51  # after the segment was taken in: its timestamp is far before an earlier one
+    ODD_SYN = 1 << 52  # a SYN with what most have not: odd options, values, data
+    ODD_BEGIN = 1 << 53  # a first segment with port 0 or IP options
+    MID_STREAM = 1 << 54  # a first segment without SYN
+    REUSED = 1 << 55  # a first segment between ports that had a connection before
+    SYN_AGAIN = 1 << 56
+    MISSING = 1 << 57  # a SYN without one of MSS, window scale, SACK, timestamps
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 
