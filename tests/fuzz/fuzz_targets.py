@@ -14,7 +14,7 @@ from operator import attrgetter
 from random import Random
 from zlib import crc32
 
-from tcpharness.analysis.capture import Options, analyze
+from tcpharness.analysis.capture import Analysis, Options, analyze
 from tcpharness.analysis.finding import CaptureReport
 from tcpharness.packet import checksum
 from tcpharness.packet.line import parse
@@ -198,6 +198,23 @@ def dripping(data: bytes) -> None:
     hold(whole == pieces, "the borders of pieces matter", whole, pieces)
 
 
+def isolated(data: bytes) -> None:
+    """Frame by frame, each decoded for itself and in a segment of its own, the analysis is the same."""
+    options = choices(data)
+    whole = analyze(BytesIO(data), options=options)
+    reader, alone = Reader(BytesIO(data)), Analysis(options)
+    for number, frame in enumerate(reader, 1):
+        alone.see(
+            decode(frame.data, frame.linktype, time_ns=frame.time_ns, frame=number, wire_len=frame.wire_len)
+        )
+    found = alone.finish()
+    of_frames = [finding for finding in whole.findings if finding.name != "capture_drops"]
+    mine = [finding for finding in found.findings if finding.name != "capture_drops"]
+    hold(of_frames == mine, "what is around a frame matters", of_frames, mine)
+    hold(whole.flows == found.flows, "what is around a frame matters", whole.flows, found.flows)
+    hold(whole.not_tcp == found.not_tcp, "what is around a frame matters", whole.not_tcp, found.not_tcp)
+
+
 def telling(data: bytes) -> bytes:
     """All that the analysis says, as text: two builds must say the same."""
     report = analysing(data)
@@ -239,5 +256,6 @@ TARGETS: dict[str, Target] = {
     "decoding_capture": decoding_capture,
     "analysing": analysing,
     "dripping": dripping,
+    "isolated": isolated,
     "notation": notation,
 }

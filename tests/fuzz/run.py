@@ -32,7 +32,10 @@ MOST_NS, NS_A_BYTE = 500_000_000, 100_000
 MOST_GROWTH_KB = 150_000
 BATCH = 2_000
 # Of 32 executions, how many are of each target.
-SHARES = {"decoding": 13, "reading": 9, "analysing": 6, "decoding_capture": 1, "dripping": 1, "notation": 2}
+SHARES = {
+    "decoding": 12, "reading": 9, "analysing": 6, "decoding_capture": 1, "dripping": 1, "isolated": 1,
+    "notation": 2,
+}  # fmt: skip
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

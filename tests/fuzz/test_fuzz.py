@@ -22,8 +22,8 @@ from tcpharness.analysis.capture import analyze
 from tcpharness.packet import segment
 
 EXECUTIONS = {
-    "decoding": 12_000, "reading": 16_000, "analysing": 8_000, "decoding_capture": 2_000, "dripping": 4_000,
-    "notation": 8_000,
+    "decoding": 10_000, "reading": 12_000, "analysing": 5_000, "decoding_capture": 1_200, "dripping": 2_000,
+    "isolated": 2_000, "notation": 6_000,
 }  # fmt: skip
 LINES_A_BYTE, LINES = 250, 20_000
 FILES = corpus()
