@@ -76,6 +76,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(oddity.syn_with_data, Sign.ODD_SYN, "info", "RFC 7413", family="oddity",
              kinds=("fast_open", "plain")),
     Detector(oddity.timestamp_missing_mid_flow, Sign.NO_TIMESTAMP, "note", "RFC 7323 3.2", family="oddity"),
+    Detector(misfit.ack_storm, Sign.OLD_ACK, "warning", "RFC 5961 7", family="ack_storm"),
     Detector(misfit.sack_block_invalid, Sign.SACK | Sign.DSACK, "note", "RFC 2018 4", family="oddity"),
     Detector(misfit.timestamp_regression, Sign.CLOCK, "note", "RFC 7323 5", family="oddity"),
     # handshake

@@ -27,7 +27,7 @@ LONGEST_PROBE_NS = 400 * MS
 OUTSIDE_SLACK = 1 << 16
 S_PROBE, S_CONFLICT, S_COPY = int(Sign.PROBE), int(Sign.CONFLICT), int(Sign.COPY)
 S_AGAIN, S_NEEDLESS, S_LATE = int(Sign.AGAIN), int(Sign.NEEDLESS), int(Sign.LATE)
-S_AHEAD, S_OUTSIDE = int(Sign.AHEAD), int(Sign.OUTSIDE)
+S_AHEAD, S_OUTSIDE, S_OLD_ACK = int(Sign.AHEAD), int(Sign.OUTSIDE), int(Sign.OLD_ACK)
 NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
 
 
@@ -48,7 +48,7 @@ def look(segment: Segment, this: Side, other: Side) -> int:
         return look_ahead(segment, this, other)
     if segment.next_seq == segment.seq:
         this.order = OLD
-        return 0
+        return S_OLD_ACK
     return look_back(segment, this)
 
 

@@ -68,6 +68,7 @@ class Sign(IntFlag):
     REUSED = 1 << 55  # a first segment between ports that had a connection before
     SYN_AGAIN = 1 << 56
     MISSING = 1 << 57  # a SYN without one of MSS, window scale, SACK, timestamps
+    OLD_ACK = 1 << 58  # a pure ACK whose number is below what was sent
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

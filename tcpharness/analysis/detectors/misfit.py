@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.detectors.oddity import once
+from tcpharness.analysis.finding import Finding
 from tcpharness.analysis.signs import Order
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import ACK, AE, CWR, ECE, SYN, Segment, seq_diff
 
+STORM = 10  # old ACKs of each side
+SECOND_NS = 1_000_000_000
 FAR = 1 << 30  # further back than any window
 
 
@@ -171,3 +174,37 @@ def timestamp_regression(segment: Segment, this: Side, other: Side) -> Hit | Non
         return None
     back = seq_diff(this.ts_high, segment.tsval)
     return Hit(f"timestamp {segment.tsval} after {this.ts_high}, {back} ticks back", detail={"ticks": back})
+
+
+def ack_storm(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An episode: both sides answer each other's old ACKs by old ACKs, ten each within a second, or more.
+
+    why it matters: They disagree about the numbers of the stream (a forged segment, a middlebox that forgot):
+    """An episode: both sides answer old ACKs by old ACKs, ten each within a second, or more.
+    what to do: Find the first segment that only one side took. Linux bounds it by tcp_invalid_ratelimit.
+    limits: Numbers that are too high look like a gap here, and are not counted.
+    fires: ping and pong
+        0.000 > P. 1:101(100) ack 1
+        0.000 < P. 1:101(100) ack 1
+        0.001 x12+0.002 10.0.0.1.40000 > 10.0.0.2.105: . 51:51(0) ack 51
+        0.002 x12+0.002 10.0.0.2.105 > 10.0.0.1.40000: . 51:51(0) ack 51
+    silent: one side's ACKs came late
+        0.000 > P. 1:101(100) ack 1
+        0.000 < P. 1:101(100) ack 1
+        0.001 x12+0.002 10.0.0.1.40000 > 10.0.0.2.105: . 51:51(0) ack 51
+    """
+    now = segment.time_ns
+    if this.lasts("ack storm", now) is not None or other.lasts("ack storm", now) is not None:
+        return None
+    mine = this.lasts("old acks", now)
+    if mine is None or now - mine.time_ns > SECOND_NS:
+        # Counted, but not reported: it may be only a few.
+        this.begins("old acks")(Finding("", "info", now, segment.frame, None, ""))
+        return None
+    theirs = other.ongoing.get("old acks") if other.ongoing else None
+    if theirs is None or min(mine.count, theirs.count) < STORM or now - theirs.time_ns > SECOND_NS:
+        return None
+    total = mine.count + theirs.count
+    took = (now - mine.time_ns) / 1e6
+    return Hit(f"{total} old ACKs within {took:.3f} ms", count=total, time_ns=mine.time_ns,
+               end_ns=now, keep=this.begins("ack storm"))  # fmt: skip
