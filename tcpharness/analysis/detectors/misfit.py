@@ -180,7 +180,7 @@ def ack_storm(segment: Segment, this: Side, other: Side) -> Hit | None:
     """An episode: both sides answer each other's old ACKs by old ACKs, ten each within a second, or more.
 
     why it matters: They disagree about the numbers of the stream (a forged segment, a middlebox that forgot):
-    """An episode: both sides answer old ACKs by old ACKs, ten each within a second, or more.
+        each ACK is unacceptable, and answered by another (RFC 5961 7) until one is lost or all is reset.
     what to do: Find the first segment that only one side took. Linux bounds it by tcp_invalid_ratelimit.
     limits: Numbers that are too high look like a gap here, and are not counted.
     fires: ping and pong
