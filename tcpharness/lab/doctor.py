@@ -25,8 +25,10 @@ SETTINGS = {
     "net/ipv4/tcp_rto_min_us": "retransmission timeouts set per host (a route's rto_min works without)",
     "net/ipv4/tcp_rto_max_ms": "a bound on the back-off",
     "net/ipv4/tcp_syn_linear_timeouts": "the linear timeouts of the first SYNs",
+    "net/ipv4/tcp_child_ehash_entries": "sockets looked at every few milliseconds (without it, less often)",
     "net/core/rps_default_mask": "frames kept in order when a sender moves between CPUs",
 }
+CONGESTION = "cubic"  # of quiet.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def examine() -> list[Check]:
         check_privilege(),
         *map(check_program, PROGRAMS),
         *map(check_setting, SETTINGS),
+        check_congestion(),
+        check_tracepoints(),
         check_kernel(),
     ]
 
@@ -128,6 +132,27 @@ def check_setting(setting: str) -> Check:
         False,
         "present" if there else f"this kernel lacks it: {SETTINGS[setting]}",
     )
+
+
+def check_congestion() -> Check:
+    """Labs use the one that most machines have, where a namespace may choose it."""
+    allowed = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text().split()
+    if CONGESTION in allowed:
+        return Check("congestion control", True, False, f"labs use {CONGESTION}")
+    own = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    remedy = f"sysctl -w net.ipv4.tcp_allowed_congestion_control='{' '.join([*allowed, CONGESTION])}'"
+    return Check(
+        "congestion control", False, False, f"labs use {own}: they may not choose {CONGESTION}", remedy
+    )
+
+
+def check_tracepoints() -> Check:
+    """A witness more, for root alone."""
+    if not is_root():
+        return Check("tracepoints", False, False, "only for root", "run as root")
+    if "tracefs" not in Path("/proc/filesystems").read_text().split():
+        return Check("tracepoints", False, False, "this kernel lacks tracefs: one witness fewer")
+    return Check("tracepoints", True, False, "present")
 
 
 def check_kernel() -> Check:
