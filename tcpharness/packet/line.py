@@ -15,15 +15,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from struct import error as StructError
 from typing import NamedTuple
 
-from tcpharness.packet.encode import Frame
+from tcpharness.packet.encode import Frame, encode
 from tcpharness.packet.icmp import KINDS as ICMP_KINDS
 from tcpharness.packet.notation import Extra, Isn
 from tcpharness.packet.option import Option, parse_options
 from tcpharness.packet.segment import ACK, FIN, SEQ_SPACE, SYN, Segment, flags_value
 
 LIKE = "`S 0:0(0) win 1000 <mss 1460>`, `P. 1:6(5) ack 1` or `R.`"
+
+EXTRA_LIKE = '`[ttl 3, id 12, tos 3, df off, cksum bad, payload "abc"]`'
+MOST_OPTIONS = 40  # bytes: a data offset of 15 words (RFC 9293 3.1)
+MOST_PAYLOAD = 65535 - 40 - MOST_OPTIONS
 
 LINE = re.compile(
     r"""\s*(?P<flags>none|(?:[FSRP.UEWe]\??)+)
@@ -190,15 +195,35 @@ def _payload(word: str) -> bytes:
 
 def _check(line: Line, extra: tuple[str, ...], *, sent: bool) -> None:
     """What each part allows by itself must agree with the rest."""
-    frame = Extra(Frame("10.0.0.1", "10.0.0.2", 1, 1))
     for word in extra:
-        frame.take(word)
-        if not sent and word.split()[0] not in COMPARED:
+        if not sent and (
+            word.split()[0] not in COMPARED or (word.startswith("cksum ") and word != "cksum bad")
+        ):
             raise ValueError(f"has [{word}], which is for what is sent; expected {', '.join(COMPARED)}")
+    _check_frame(line, extra, sent=sent)
     if line.payload is not None and line.length not in (None, len(line.payload)):
         raise ValueError(f"has {line.length} bytes and a payload of {len(line.payload)}; expected them equal")
     if line.ack is not None and not line.flags & ACK and not sent:
         raise ValueError("has an ack and no ACK flag, so nothing fits; expected `.` among the flags")
+
+
+def _check_frame(line: Line, extra: tuple[str, ...], *, sent: bool) -> None:
+    """It must fit into a header."""
+    options = b"".join(
+        o.encode(Isn(), 0) for o in line.options or () if sent or (o.is_whole and not o.absent)
+    )
+    if len(options) > MOST_OPTIONS:
+        raise ValueError(f"has {len(options)} bytes of options; expected at most {MOST_OPTIONS}")
+    payload = bytes(line.length or 0) if line.payload is None else line.payload
+    frame = Frame("10.0.0.1", "10.0.0.2", 1, 1, options=options, payload=payload)
+    for word in extra:
+        try:
+            Extra(frame).take(word)
+            encode(frame)
+        except (ValueError, StructError):
+            raise ValueError(f"has [{word}], which fits no header; expected like {EXTRA_LIKE}") from None
+    if len(payload) > MOST_PAYLOAD:
+        raise ValueError(f"has {len(payload)} bytes of payload; expected at most {MOST_PAYLOAD}")
 
 
 def _icmp(text: str, match: re.Match[str], *, sent: bool) -> Line:

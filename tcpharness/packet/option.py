@@ -50,6 +50,11 @@ class Option:
     value: bytes | None = None  # of one without a name
     absent: bool = False  # it must not be there
 
+    @property
+    def is_whole(self) -> bool:
+        """Nothing of it was left out."""
+        return self.value is not None or self.name in BARE or bool(self.numbers and None not in self.numbers)
+
     def encode(self, isn: Isn, tsval: int) -> bytes:
         """As on the wire. `isn`: own and other side's; `tsval`: what the other side sent last."""
         if self.name in PADDING:

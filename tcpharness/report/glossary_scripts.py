@@ -49,6 +49,11 @@ SCRIPT_WORDS = (
         '`{expect: . ack 6, times: "0.."}` lets such ACKs come or not, from there on, as a kernel likes.',
     ),
     word(
+        "repeat",
+        "These steps of a script, `times` times, one after the other.",
+        "`{repeat: [expect: . 1000:1000(0) ack 1, send: . ack 1001 win 0], times: 2}` answers two probes.",
+    ),
+    word(
         "ports",
         'One conversation with each of these ports: "1..200", or a list. `addresses: 100` holds one from each of so'
         " many addresses, `times` repeats it from further ports, `every: 20ms` spaces their beginnings.",

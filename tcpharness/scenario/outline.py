@@ -130,7 +130,10 @@ def _endpoint(keys: dict[str, Node]) -> EndpointFact:
 def _branches(script: Node | None) -> Iterator[str]:
     """The names of all alternatives of a script, at any depth; numbers where they have none."""
     steps = [] if script is None else script.items if script.kind == "list" else [script]
-    for _, value in (pair for step in steps for pair in step.pairs if pair[0].value == "any of"):
+    pairs = [pair for step in steps for pair in step.pairs]
+    for _, value in (pair for pair in pairs if pair[0].value == "repeat"):
+        yield from _branches(value)
+    for _, value in (pair for pair in pairs if pair[0].value == "any of"):
         named = [(each.value, branch) for each, branch in value.pairs]
         for name, branch in named or [(str(n), branch) for n, branch in enumerate(value.items, 1)]:
             yield name

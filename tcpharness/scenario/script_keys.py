@@ -19,6 +19,8 @@ from tcpharness.scenario.yaml_tree import Node
 WITHIN_NS = 5_000_000_000  # how long a script waits for a segment, where it does not say
 MOST_ADDRESSES = 150  # of scripts on one link
 MOST_CONVERSATIONS = 10_000
+MOST_STEPS = 2_000
+REPEATS = f"expected one number of times, and at most {MOST_STEPS} steps in all"
 ONCE = Count(1, 1, "1")
 NOTHING = "nothing"
 
@@ -63,13 +65,14 @@ PAUSE = ByKind(
     mapping=PAUSE_UNTIL,
 )
 
-VERBS = ("send", "expect", "any of", "pause")
+VERBS = ("send", "expect", "any of", "repeat", "pause")
 # What may stand beside each of them.
 BESIDE = {
     "send": ("after", "times"),
     "expect": ("times", "within"),
     NOTHING: ("for",),
     "any of": ("within",),
+    "repeat": ("times",),
     "pause": (),
 }
 
@@ -83,6 +86,7 @@ STEP_KEYS: dict[str, Key] = {
         "Waits for this segment; what it leaves out does not matter. nothing: none comes (with for).",
     ),
     "any of": Key(ANY_OF, "Goes on with the alternative whose first segment comes (counted: took)."),
+    "repeat": Key(Later(), "These steps, `times` times, one after the other."),
     "pause": Key(PAUSE, "Waits for a time, or until something is so."),
     "after": Key(TIME, "send: this long after the step before (default: 0)."),
     "times": Key(
@@ -142,14 +146,36 @@ def _any_of(fields: Fields) -> Any:
     return ScriptStep("any_of", fields.at, within_ns=within_ns, branches=branches)
 
 
+def _repeat(fields: Fields) -> Any:
+    times, steps = fields.get("times", ONCE), fields.get("repeat")
+    if times.low != times.high or not 0 < times.low * len(steps) <= MOST_STEPS:
+        key = "times" if "times" in fields else "repeat"
+        return fields.wrong(key, f"{times} times {len(steps)} steps; {REPEATS}")
+    return steps * times.low
+
+
+def _flat(steps: tuple[Any, ...], at: Place, scope: Scope) -> Any:
+    flat = [one for step in steps for one in (step if isinstance(step, tuple) else (step,))]
+    if len(flat) > MOST_STEPS:
+        return scope.wrong(at, f"{len(flat)} steps; expected at most {MOST_STEPS}")
+    return tuple(flat)
+
+
 def _pause(fields: Fields) -> Any:
     return ScriptStep("pause", fields.at, **fields.get("pause"))
 
 
-BUILDERS = {"send": _send, "expect": _expect, NOTHING: _silence, "any of": _any_of, "pause": _pause}
+BUILDERS = {
+    "send": _send,
+    "expect": _expect,
+    NOTHING: _silence,
+    "any of": _any_of,
+    "repeat": _repeat,
+    "pause": _pause,
+}
 
 SCRIPT_STEP = Table("script step", STEP_KEYS, _step)
-SCRIPT = ListOf(SCRIPT_STEP, "a list of script steps", least=1, single=True)
+SCRIPT = Made(ListOf(SCRIPT_STEP, "a list of script steps", least=1, single=True), _flat)
 
 
 # --- ports

@@ -41,7 +41,7 @@ def test_a_scenario_of_the_page_passes(
 
 
 def test_the_page_has_what_it_is_asked_for() -> None:
-    assert (len(SCENARIOS), len(LINES), len(STEPS)) == (3, 4, 12)
+    assert (len(SCENARIOS), len(LINES), len(STEPS)) == (3, 4, 13)
     assert all(kind in PAGE for kind in KINDS)
 
 
@@ -54,4 +54,4 @@ def test_a_line_of_the_page_is_understood(line: str) -> None:
 def test_a_step_of_the_page_loads(step: str) -> None:
     text = HEAD + f"      - {step}\nexpect: {{findings: {{client: {{}}}}}}\n"
     (case,) = load(text, "page.yaml")
-    assert len(case.endpoints[1].script) == 3
+    assert len(case.endpoints[1].script) == 2 + (10 if "repeat" in step else 1)

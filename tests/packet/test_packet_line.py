@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tcpharness.packet.line import parse
 from tcpharness.packet.notation import Isn, parse_line
 from tcpharness.packet.segment import Segment
+from tcpharness.peer.numbers import Numbers, Side
 
 ISN = Isn(own=1000, other=500)
 
@@ -89,7 +92,11 @@ def test_two_lines_overlap_when_one_segment_could_fit_both(one: str, other: str,
         ("S <bogus 3>", "which is not known; expected mss N"),
         (". <sack 2 {1:2}>", "as many blocks as it says"),
         ("S <unknown-254 0xzz>", "not hexadecimal"),
-        ("S [weight 3]", "is not understood"),
+        ("S [weight 3]", "fits no header; expected like"),
+        ("S [ttl 300]", "has .ttl 300., which fits no header"),
+        ("S [ttl x]", "has .ttl x., which fits no header"),
+        ("S <sack 4 {1:2}{3:4}{5:6}{7:8},TS val 1 ecr 1>", "44 bytes of options; expected at most 40"),
+        ("P. 1:70001(70000)", "expected at most 65455"),
         ("icmp frag_needed", "is incomplete"),
         ("icmp bogus", "unknown ICMP error bogus; expected one of net_unreachable"),
         ("S =99999999999:99999999999(0)", "expected at most"),
@@ -101,6 +108,25 @@ def test_what_is_not_understood_is_said(line: str, says: str) -> None:
 
 
 def test_what_can_only_be_sent_is_not_expected() -> None:
-    for line in (". [frag_offset 8]", "icmp host_unreachable", "S ack 1"):
+    for line in (". [frag_offset 8]", ". [cksum 0x1234]", "icmp host_unreachable", "S ack 1"):
         with pytest.raises(ValueError):
             parse(line, sent=False)
+
+
+PARTS = ["S", ".", "P?.", "R", "none", "1:6(5)", "=7:7(0)", "-1:0(1)", "ack 1", "ack =9", "win 0", "urg 5",
+         "<mss 1460>", "<TS ecr 7>", "<sack 1 {1:2}>", "<no TS>", "<unknown-9 0xff>", "[ttl 3]", "[id 99999]",
+         "[payload \"abc\"]", "icmp", "frag_needed", "mtu 9", "<", "]", "=", "99999999999"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=7), st.booleans())
+def test_any_words_are_a_line_or_refused(words: list[str], sent: bool) -> None:
+    try:
+        line = parse(" ".join(words), sent=sent)
+    except ValueError:
+        return
+    assert line.overlaps(line)
+    if sent:
+        numbers = Numbers(Side("10.0.0.1", 1), Side("10.0.0.2", 2), 7, peer_isn=5, peer_nxt=6, last=bytes(40))
+        assert numbers.write(line)
+    else:
+        assert isinstance(line.differs(came(". 1:1(0) ack 1"), ISN), list)

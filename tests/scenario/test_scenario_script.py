@@ -34,6 +34,9 @@ BROKEN: dict[str, str] = {
     "no segment": scenario("send: hello", "expect: SX 0:0(0)", "send: 12"),
     "nothing to do": scenario("after: 5ms", "{send: S, expect: S.}"),
     "beside the wrong verb": scenario("send: S", "{expect: S., for: 5ms}", "{expect: nothing, within: 5ms}"),
+    "how often again": scenario(
+        "send: S", "{repeat: [send: R], times: 2001}", "{repeat: [send: R], times: 1..2}"
+    ),
     "silence without a time": scenario("send: S", "expect: nothing"),
     "how often": scenario("{send: S, times: 1..3}", "{expect: S., times: 0}"),
     "an ACK before a SYN": scenario("send: . 1:1(0) ack 1", "send: .", "send: . ack =7"),
@@ -102,6 +105,11 @@ def test_ports_in_ranges() -> None:
     read = peer(text)
     assert read.ports == (20, 21, 22, 23, 80)
     assert (read.kind, read.addresses, read.every_ns) == ("script", 3, 1_000_000)
+
+
+def test_steps_are_repeated() -> None:
+    read = peer(scenario("send: S", "{repeat: [expect: S., {repeat: [send: .], times: 2}], times: 3}"))
+    assert [step.do for step in read.script] == ["send", *["expect", "send", "send"] * 3]
 
 
 def test_a_host_is_enough_with_ports() -> None:
