@@ -34,5 +34,5 @@ cdef class Analysis:
     @cython.locals(waiting="tuple", watch=Watch)
     cpdef detect(self, Segment segment, Side side, long long signs)
     @cython.locals(full="bint")
-    cpdef take(self, Watch watch, hit, Segment segment, key)
+    cpdef take(self, Watch watch, hit, Segment segment, of)
     cpdef replace(self, old, new)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.analysis.crowd import WATCHED, Crowd, Event, of_flow, of_segment
+from tcpharness.analysis.crowd import WATCHED, Crowd, Episode, Event, of_flow, of_segment
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
@@ -293,9 +293,9 @@ class Analysis:
                 continue
             hit = watch.function(segment, side, side.other)
             if hit is not None:
-                self.take(watch, hit, segment, side.other.key if hit.of_other else side.key)
+                self.take(watch, hit, segment, side)
 
-    def take(self, watch: Watch, hit: Hit, segment: Segment, key: FlowKey) -> None:
+    def take(self, watch: Watch, hit: Hit, segment: Segment, of: Side | Episode) -> None:
         """Counts the finding, and keeps it while there is room: later evidence may change also the others."""
         for old, new in hit.replaces:
             self.replace(old, new)
@@ -305,6 +305,8 @@ class Analysis:
         full = watch.kept >= self.most_findings and self.counts[counted] > 1
         if full and hit.keep is None:
             return
+        # Who it is, in words, is made for what is kept alone.
+        key = of.other.key if isinstance(of, Side) and hit.of_other else of.key
         finding = made(watch, hit, segment, key)
         if not full:
             watch.kept += 1
@@ -349,7 +351,7 @@ class Analysis:
             for watch in self.crowd_rules:
                 hit = watch.function(episode)
                 if hit is not None:
-                    self.take(watch, hit, Segment(episode.last_ns, episode.frame), episode.key)
+                    self.take(watch, hit, Segment(episode.last_ns, episode.frame), episode)
         self.crowd.over = []
 
     def finish(self) -> CaptureReport:

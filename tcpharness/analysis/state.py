@@ -16,6 +16,7 @@ from tcpharness.packet.address import address_text
 from tcpharness.packet.segment import Segment, seq_diff
 
 NOBODY: Any = None
+SAID: dict[frozenset[str], frozenset[str]] = {}  # each combination once: they are few, the sides many
 EIGHT_BYTES = (1 << 64) - 1
 RTO_FLOOR_NS = 200_000_000  # Linux' tcp_rto_min; RFC 6298 2.4 asks for a second
 
@@ -221,7 +222,8 @@ class Side:
 
     def say(self, word: str) -> None:
         """For what is said once a direction: `if word in this.said` asks."""
-        self.said |= {word}
+        said = self.said | {word}
+        self.said = SAID.setdefault(said, said)
 
     def unsay(self, word: str) -> None:
         self.said -= {word}

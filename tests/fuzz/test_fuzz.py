@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from io import BytesIO
 from itertools import islice
@@ -29,8 +30,16 @@ LINES_A_BYTE, LINES = 250, 20_000
 FILES = corpus()
 
 
+def unpacked(name: str, data: bytes) -> bytes:
+    """Interpreters and their zlib pack the same contents differently."""
+    return gzip.decompress(data) if name.endswith(".gz") else data
+
+
 def test_the_corpus_is_what_it_is_made_of() -> None:
-    assert {path.name: path.read_bytes() for path in CORPUS.iterdir()} == FILES
+    kept = {path.name: path.read_bytes() for path in CORPUS.iterdir()}
+    assert {name: unpacked(name, data) for name, data in kept.items()} == {
+        name: unpacked(name, data) for name, data in FILES.items()
+    }
     assert max(map(len, FILES.values())) < 4096
 
 
