@@ -132,7 +132,7 @@ def cut(source: Path, target: Path, snaplen: int, most: int | None = None) -> No
             done += 1
 
 
-SYN_OPTIONS = options_bytes("mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7")
+SYN_OPTIONS = options_bytes("mss 1460,nop,nop,sackOK,nop,wscale 7")
 SHORT = (  # from the client?, flags, seq, ack, payload
     (True, SYN, 0, 0, 0), (False, SYN | ACK, 0, 1, 0), (True, ACK, 1, 1, 0), (True, PSH | ACK, 1, 1, 100),
     (False, PSH | ACK, 1, 101, 300), (True, FIN | ACK, 101, 301, 0), (False, FIN | ACK, 301, 102, 0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -16,9 +15,7 @@ from typing import TYPE_CHECKING
 
 from tcpharness.analysis.capture import Options, analyze
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.analysis.compare import Seen, Sent, compare, syns
 from tcpharness.analysis.finding import CaptureReport, Finding, Level
-from tcpharness.analysis.where import parse_where
 from tcpharness.capture_file import Input, Refused, opened, said_of
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
@@ -27,7 +24,9 @@ from tcpharness.report.findings import Shown, View
 from tcpharness.report.tally import Tally, merged
 
 if TYPE_CHECKING:
+    from tcpharness.analysis.compare import Seen, Sent
     from tcpharness.analysis.shares import Part
+    from tcpharness.analysis.where import Test
 
 OK, FAILED, USAGE = 0, 1, 2
 WORTH_SHARING = 4 << 20  # bytes of a file
@@ -56,7 +55,7 @@ class Totals:
 def analyze_files(args: argparse.Namespace) -> int:
     """One report a file and one over all; the exit status. Raises WhereError, NoTcpdump, DetectorError."""
     gc.disable()  # flows part by themselves; walking through hundreds of thousands of them finds nothing
-    where = parse_where(args.where, BY_NAME) if args.where else None
+    where = test_of(args.where) if args.where else None
     # Programs get everything unless a level is asked for.
     level: Level = args.level or ("info" if args.json or args.jsonl else "note")
     view = View(level, where, args.flows, None if args.all else findings.MOST_LISTED)
@@ -121,12 +120,20 @@ def can_be_shared(path: Path, args: argparse.Namespace) -> bool:
     return path.is_file() and path.stat().st_size >= WORTH_SHARING and args.compare is None
 
 
+def test_of(expression: str) -> Test:
+    """Only who asks for one pays for the language of --where."""
+    from tcpharness.analysis.where import parse_where
+
+    return parse_where(expression, BY_NAME)
+
+
 @contextmanager
 def twice_readable(path: Path, needed: bool) -> Iterator[Path]:
     """Packet lines take a second reading, which standard input has not: it is copied to a file meanwhile."""
     if not needed or str(path) != "-":
         yield path
         return
+    import shutil
     import tempfile
 
     with tempfile.NamedTemporaryFile() as copy:
@@ -163,6 +170,8 @@ def read(source: Path, expression: str, options: Options, quiet: bool = False) -
 
 def altered_since(far: Path, near: Path, expression: str) -> list[Finding]:
     """What left `near` and did not reach `far` as it was; nothing when one of them can't be opened."""
+    from tcpharness.analysis.compare import compare
+
     try:
         there, here = syns_of(near, expression), syns_of(far, expression)
     except OSError as error:
@@ -172,6 +181,8 @@ def altered_since(far: Path, near: Path, expression: str) -> list[Finding]:
 
 
 def syns_of(path: Path, expression: str) -> dict[Sent, Seen]:
+    from tcpharness.analysis.compare import syns
+
     with opened(path, expression, quiet=True) as file:
         frames = enumerate(Reader(file), 1)  # type: ignore[arg-type]
         return syns(

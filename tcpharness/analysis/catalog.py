@@ -63,7 +63,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(oddity.mss_on_non_syn, Sign.ODD, "note", "RFC 9293 3.7.1", family="oddity"),
     Detector(oddity.wscale_on_non_syn, Sign.ODD, "note", "RFC 7323 2.1", family="oddity"),
     Detector(oddity.sack_perm_on_non_syn, Sign.ODD, "note", "RFC 2018 2", family="oddity"),
-    Detector(oddity.sack_without_permission, Sign.SACK | Sign.DSACK, "note", "RFC 2018 4", family="oddity"),
+    Detector(oddity.sack_without_permission, Sign.ODD_SACK, "note", "RFC 2018 4", family="oddity"),
     Detector(oddity.mss_tiny, Sign.ODD_SYN, "note", "RFC 9293 3.7.1", family="oddity"),
     Detector(oddity.wscale_gt_14, Sign.ODD_SYN, "note", "RFC 7323 2.3", family="oddity"),
     Detector(oddity.ack_nonzero_without_ack_flag, Sign.ODD_SYN, "note", "RFC 9293 3.1", family="oddity"),
@@ -77,7 +77,7 @@ DETECTORS: tuple[Detector, ...] = (
              kinds=("fast_open", "plain")),
     Detector(oddity.timestamp_missing_mid_flow, Sign.NO_TIMESTAMP, "note", "RFC 7323 3.2", family="oddity"),
     Detector(misfit.ack_storm, Sign.OLD_ACK, "warning", "RFC 5961 7", family="ack_storm"),
-    Detector(misfit.sack_block_invalid, Sign.SACK | Sign.DSACK, "note", "RFC 2018 4", family="oddity"),
+    Detector(misfit.sack_block_invalid, Sign.ODD_SACK, "note", "RFC 2018 4", family="oddity"),
     Detector(misfit.timestamp_regression, Sign.CLOCK, "note", "RFC 7323 5", family="oddity"),
     # handshake
     Detector(handshake.handshake, Sign.HANDSHAKE, "info", "RFC 9293 3.5", family="handshake"),

@@ -45,6 +45,7 @@ cpdef bint begins_anew(Segment segment, Side side) except -1
 cpdef bint pass_by(Segment segment, Side this, Side other) except -1
 cpdef settle(Flow flow)
 cpdef bint calm(Side side) except -1
+cpdef bint repairing(Side side) except -1
 
 @cython.locals(flow=Flow, flags="int", late_option="bint")
 cpdef observe(Segment segment, Side this, Side other, long long signs)
@@ -61,7 +62,7 @@ cpdef long long layout(Segment segment) except? -1
 cpdef long long handshake(Segment segment, Side this, Side other) except -1
 @cython.locals(signs="long long", ack="long long", length="long long", pure="bint", beyond="long long", known="bint")
 cpdef long long acknowledgement(Segment segment, Side this, Side other) except -1
-@cython.locals(count="int", number="int", left="long long", right="long long")
+@cython.locals(signs="long long", known="bint", count="int", number="int", left="long long", right="long long")
 cpdef long long selective(Segment segment, Side this, Side other) except -1
 @cython.locals(block=Block)
 cpdef bint covered(Side side, long long left, long long right) except -1
@@ -111,7 +112,7 @@ cpdef score(Segment segment, Side this, Side other)
 cpdef merge(Side other, long long left, long long right)
 @cython.locals(block=Block)
 cpdef bint alone(Side side, Block grown, long long right) except -1
-@cython.locals(sent=Sent)
+@cython.locals(sent=Sent, low="Py_ssize_t", high="Py_ssize_t", middle="Py_ssize_t", place="Py_ssize_t")
 cpdef mark(Side side, long long left, long long right, long long fresh)
 @cython.locals(block=Block)
 cpdef tuple above_only(tuple blocks, long long ack)

@@ -43,6 +43,7 @@ SPIKE_NS = 100 * MS  # above the smoothed round trip: less is a delayed ACK, or 
 DELAYED_FROM_NS, DELAYED_TO_NS = 30 * MS, 250 * MS  # RFC 1122 4.2.3.2; 40 ms with Linux, 200 with others
 AT_ONCE_NS = 2 * MS
 USUAL_MSS = 1460
+FAR = 1 << 30  # further back than any window
 MOST_TICKS_BACK = 1000
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
@@ -57,7 +58,7 @@ ODD, NO_TIMESTAMP, CLOCK = int(Sign.ODD), int(Sign.NO_TIMESTAMP), int(Sign.CLOCK
 ODD_SYN, ODD_BEGIN, MID_STREAM = int(Sign.ODD_SYN), int(Sign.ODD_BEGIN), int(Sign.MID_STREAM)
 REUSED, SYN_AGAIN, MISSING = int(Sign.REUSED), int(Sign.SYN_AGAIN), int(Sign.MISSING)
 IDLE, DSCP, PARTIAL = int(Sign.IDLE), int(Sign.DSCP), int(Sign.PARTIAL)
-S_SACK, STALLED, SPIKE = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE)
+S_SACK, STALLED, SPIKE, ODD_SACK = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE), int(Sign.ODD_SACK)
 REVIVED, LATE_DATA, LAND, TUNNEL = int(Sign.REVIVED), int(Sign.LATE_DATA), int(Sign.LAND), int(Sign.TUNNEL)
 NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD = (int(o) for o in Order)
 
@@ -284,6 +285,8 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
         return False
     if advance == 0 and (not length or win != this.win_raw):
         return False
+    if advance > 0 and other.repairing:
+        return False
     room = win << this.wscale if this.scaling else win
     edge = (ack + room) & MASK
     if seq_diff(edge, this.right_edge) < 0 or room < this.mss:
@@ -339,6 +342,7 @@ def settle(flow: Flow) -> None:
         forget(flow.b, len(flow.b.sent))
     flow.a.calm = flow.handshake in (0, 3) and not flow.closed and calm(flow.a)
     flow.b.calm = flow.a.calm and calm(flow.b)
+    flow.a.repairing, flow.b.repairing = repairing(flow.a), repairing(flow.b)
 
 
 def calm(side: Side) -> bool:
@@ -348,15 +352,11 @@ def calm(side: Side) -> bool:
         and side.acked
         and side.win_known
         and side.zero_since_ns < 0
-        and not side.dup_acks
         and not side.holes
-        and not side.sacked
         and not side.damaged
         and side.fin_seq < 0
         and side.rst_ns < 0
         and side.full_ns < 0
-        and side.recover < 0
-        and side.loss_recover < 0
         and not side.rto_count
         and not side.tlp_sent
         and side.probe_ns < 0
@@ -368,6 +368,11 @@ def calm(side: Side) -> bool:
         and side.live_syn < 0
         and not side.wild_acks
     )
+
+
+def repairing(side: Side) -> bool:
+    """True while ACKs of its data may tell of a hole or a recovery; what it sends itself is as ever."""
+    return bool(side.dup_acks or side.sacked) or side.recover >= 0 or side.loss_recover >= 0
 
 
 # --- observe: facts, nothing changed but the facts ------------------------------------------------
@@ -631,11 +636,25 @@ def selective(segment: Segment, this: Side, other: Side) -> int:
         and seq_diff(right, segment.sack_right(1)) <= 0
     ):
         this.is_dsack = True
-    for number in range(1 if this.is_dsack else 0, count):
+    signs = DSACK if this.is_dsack else 0
+    known = this.options_known and this.win_known
+    if this.options_known and not (other.sack_ok and this.sack_ok):
+        signs |= ODD_SACK
+    for number in range(count):
         left, right = segment.sack_left(number), segment.sack_right(number)
+        if (
+            seq_diff(right, left) <= 0
+            or seq_diff(segment.ack, left) > FAR
+            or (known and seq_diff(right, this.right_edge) > this.most_win)
+        ):
+            signs |= ODD_SACK
+        if number == 0 and this.is_dsack:
+            continue
         if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):
             this.new_sack = True
-    return (DSACK if this.is_dsack else 0) | (S_SACK if this.new_sack else 0)
+    if this.new_sack and not other.sacked and other.recover < 0 and other.loss_recover < 0:
+        signs |= S_SACK
+    return signs
 
 
 def covered(side: Side, left: int, right: int) -> bool:
@@ -1187,8 +1206,17 @@ def alone(side: Side, grown: Block, right: int) -> bool:
 
 def mark(side: Side, left: int, right: int, fresh: int) -> None:
     """The records inside left:right are reported; those that end at or below `fresh` have been before."""
-    for sent in reversed(side.sent):
+    low, high = 0, len(side.sent)
+    while low < high:
+        middle = (low + high) >> 1
+        sent = side.sent[middle]
         if seq_diff(sent.end, fresh) <= 0:
+            low = middle + 1
+        else:
+            high = middle
+    for place in range(low, len(side.sent)):
+        sent = side.sent[place]
+        if seq_diff(sent.seq, right) >= 0:
             break
         if seq_diff(sent.seq, left) >= 0 and seq_diff(sent.end, right) <= 0:
             sent.sacked = True

@@ -16,6 +16,7 @@ class Sign(IntFlag):
     RST = 1 << 3
     FIN = 1 << 4
     CLOSED = 1 << 5  # acknowledges the second FIN
+    ODD_SACK = 1 << 6  # a block that cannot be, or that nobody asked for
     DUP_ACK = 1 << 7
     DSACK = 1 << 8
     UNSEEN = 1 << 9  # acknowledges what this capture has not seen
@@ -55,7 +56,7 @@ class Sign(IntFlag):
     IDLE = 1 << 42  # nobody has sent anything for long
     DSCP = 1 << 43
     PARTIAL = 1 << 44  # acknowledges a part of what was outstanding when a recovery began
-    SACK = 1 << 45  # reports something new above a hole
+    SACK = 1 << 45  # reports bytes above a hole, and is the first to
     STALLED = 1 << 46  # data that had waited for a delayed ACK
     SPIKE = 1 << 47  # after the segment was taken in: its round trip is far above the others
     COMPARED = 1 << 48  # no segment: a SYN as two captures have it (compare.py)

@@ -5,6 +5,8 @@ from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long RTO_FLOOR_NS
 
+@cython.no_gc
+@cython.freelist(256)
 cdef class Sent:
     cdef public long long seq, end, first_ns, last_ns, acked_ns, tsval, first_tsval, id
     cdef public int count, flags, sum, first_sum
@@ -63,7 +65,7 @@ cdef class Side:
     cdef public int held_acks, new_acks
     cdef public object ongoing, said
     cdef public long long gap_said
-    cdef public char calm, offload_said, snapped, super_seen
+    cdef public char calm, repairing, offload_said, snapped, super_seen
     # facts of the segment that is being looked at
     cdef public char acceptable_ack, acks_fin, first_was_probe, is_dsack, is_dup_ack, new_sack, stale, usable
     cdef public long long advance, after, edge_moved, elapsed_ns, signs

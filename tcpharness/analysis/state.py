@@ -122,7 +122,7 @@ class Side:
         "done", "held", "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started",
         "una", "una_ns",
         # its recovery: end of a fast recovery, of a timeout's slow start
-        "loss_ns", "loss_recover", "recover", "rto_count", "rto_first_ns", "rto_frame",
+        "loss_ns", "loss_recover", "recover", "repairing", "rto_count", "rto_first_ns", "rto_frame",
         "rto_last_ns", "tlp_sent",
         # the window it offers
         "calm", "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1",
@@ -201,7 +201,7 @@ class Side:
         self.ongoing: dict[str, Finding] | None = None  # episodes, while they last
         self.said: frozenset[str] = frozenset()
         self.gap_said = -1
-        self.calm = False  # segments may pass by (flow.settle)
+        self.calm = self.repairing = False  # segments may pass by (flow.settle)
         self.offload_said = self.snapped = self.super_seen = False
         self.acceptable_ack = self.usable = True
         self.first_was_probe = self.stale = False

@@ -6,10 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
 from tcpharness.analysis.finding import LEVELS, CaptureReport, Finding, FlowKey, Level
-from tcpharness.analysis.where import Test
 from tcpharness.report.tally import Key, Tally, counted, tallies
+
+if TYPE_CHECKING:
+    from tcpharness.analysis.where import Test
 
 HEADINGS = ("time", "frame", "level", "finding", "flow", "what was seen")
 TALLY = ("level", "finding", "count", "first at", "frame", "flow of the first")

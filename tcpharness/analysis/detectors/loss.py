@@ -239,8 +239,6 @@ def sack(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.200 > P. 1:1001(1000) ack 1
         0.201 < . 1:1(0) ack 1001 <nop,nop,sack 1 {1:1001}>
     """
-    if other.sacked or other.recover >= 0 or other.loss_recover >= 0:
-        return None
     left, right = segment.sacks[-1 if this.is_dsack else 0]
     text = f"{seq_diff(left, segment.ack)} bytes missing before {seq_diff(right, left)} bytes that came"
     return Hit(text, seq=left, len=max(0, seq_diff(right, left)), of_other=True)
