@@ -11,7 +11,7 @@ import pytest
 from built_lab import BuildLab
 
 from tcpharness.evidence import Trace
-from tcpharness.lab import tracer
+from tcpharness.lab import syscall, tracer
 from tcpharness.lab.doctor import is_root
 from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.trace_text import Reader
@@ -70,7 +70,7 @@ def test_without_tracefs_it_says_why(lacks: str, monkeypatch: pytest.MonkeyPatch
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(tracer.syscall, "unshare", refuse)
+    monkeypatch.setattr(syscall, "unshare", refuse)
     with pytest.raises(Unavailable) as error:
         find_tracefs()
     wanted = "can't be mounted: Operation not permitted" if lacks == "no right" else "has no tracefs"
