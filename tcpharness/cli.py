@@ -163,9 +163,9 @@ def read_files(paths: Iterable[Path], read: Callable[[bytes, str], list[AnyCase]
 
 def load_cases(paths: Iterable[Path]) -> list[Case]:
     """Whole cases, ready to be run."""
-    from tcpharness.scenario.load import load
+    from tcpharness.scenario_file import load_whole
 
-    return read_files(paths, load)
+    return read_files(paths, load_whole)
 
 
 def chosen(args: argparse.Namespace, cases: list[AnyCase]) -> list[AnyCase]:

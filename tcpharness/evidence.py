@@ -8,6 +8,7 @@ from typing import Any
 from tcpharness.analysis.finding import CaptureReport
 from tcpharness.fault.ledger import Entry
 from tcpharness.peer.mismatch import Mismatch
+from tcpharness.record.finding import MonitorFinding
 
 
 @dataclass(slots=True)
@@ -190,6 +191,29 @@ class Event:
 
 
 @dataclass(slots=True)
+class MonitorOutcome:
+    """One monitor at one vantage, in one run: what it said, and whether it could."""
+
+    monitor: str
+    vantage: str
+    host: str
+    interface: str
+    version: str = ""
+    command: str = ""  # as it was run
+    findings: list[MonitorFinding] = field(default_factory=list)
+    records: int = 0  # that it wrote
+    lacking: str | None = None  # what this machine hasn't got, so that it was not run
+    error: str | None = None  # why what it said can't be relied on, with its own last words
+    status: int | None = None
+    started_ns: int | None = None  # CLOCK_REALTIME; live: when it said that it was ready
+    duration_ns: int = 0
+    directory: str = ""  # its own, with all that it wrote
+
+    def __str__(self) -> str:
+        return f"{self.monitor} at {self.vantage}"
+
+
+@dataclass(slots=True)
 class Evidence:
     """All witnesses of one case."""
 
@@ -207,6 +231,7 @@ class Evidence:
     unsettled: list[str] = field(default_factory=list)  # sockets that had not come to rest, as "host: ..."
     problems: list[str] = field(default_factory=list)  # deadlines, a killed tcpdump, ...
     events: list[Event] = field(default_factory=list)  # in order
+    monitors: list[MonitorOutcome] = field(default_factory=list)  # by monitor, then vantage
     waits: dict[str, str] = field(default_factory=dict)  # event -> why it never happened
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.detector import Detector, Hit, Rule
 from tcpharness.analysis.signs import Sign
+from tcpharness.installed import any_package_has_some
 
 GROUP = "tcpharness.detectors"
 EXPECTED = "expected a function of (segment, this, other), or a Detector"
@@ -77,7 +78,7 @@ def read_file(path: Path) -> object:
 
 
 def of_packages() -> Iterator[tuple[str, Detector]]:
-    if not any_package_has_some():
+    if not any_package_has_some(GROUP):
         return
     from importlib.metadata import entry_points
 
@@ -89,13 +90,6 @@ def of_packages() -> Iterator[tuple[str, Detector]]:
             raise DetectorError(f"{where}: {said(error)}") from None
         for entry in found if isinstance(found, list | tuple) else [found]:
             yield where, made(entry, where)
-
-
-def any_package_has_some() -> bool:
-    """By a look into their entry points alone: importlib.metadata takes longer than a small capture does."""
-    mark = f"[{GROUP}]".encode()
-    folders = [Path(folder) for folder in sys.path if folder]
-    return any(mark in file.read_bytes() for folder in folders for file in folder.glob("*/entry_points.txt"))
 
 
 # --- one detector ------------------------------------------------------------------------------

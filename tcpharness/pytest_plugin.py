@@ -55,11 +55,12 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         from tcpharness.own_detectors import DetectorError, install
-        from tcpharness.scenario.load import ScenarioErrors, load
+        from tcpharness.scenario.load import ScenarioErrors
+        from tcpharness.scenario_file import load_whole
 
         try:
             install()
-            cases = load(self.path.read_bytes(), shown(self.path))
+            cases = load_whole(self.path.read_bytes(), shown(self.path))
         except (ScenarioErrors, DetectorError) as errors:
             raise self.CollectError(str(errors)) from None
         for case in cases:

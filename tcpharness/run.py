@@ -43,6 +43,7 @@ from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.tcpdump import Tcpdump
 from tcpharness.lab.tracing import Tracing
+from tcpharness.monitor.room import MonitorRoom
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
@@ -210,6 +211,11 @@ class CaseRun:
         for outcome in await asyncio.gather(*(capture.finish() for capture in captures)):
             self.evidence.captures[outcome.vantage] = outcome
 
+    async def hear_monitors(self, room: MonitorRoom) -> None:
+        """What those that read captures make of these."""
+        if self.case.monitors:
+            self.evidence.monitors += await room.read(self.plan, self.evidence.captures, self.directory)
+
     def judge(self) -> Verdict:
         """Reads the captures, analyses them and weighs everything."""
         for vantage, outcome in self.evidence.captures.items():
@@ -298,12 +304,14 @@ class Runner:
         self._spawner = spawner or self._stack.enter_context(Spawner.start())
         self._directory = options.out or Path(tempfile.mkdtemp(prefix="tcpharness-"))
         self._directory.mkdir(parents=True, exist_ok=True)
+        self._monitors = MonitorRoom(self._spawner, self._directory)
 
     async def __aenter__(self) -> Self:
         watch = asyncio.create_task(self.admission.watch())
         self._stack.callback(watch.cancel)
         await self._tracing.start(self._spawner)
         self._stack.push_async_callback(self._tracing.close)
+        await self._stack.enter_async_context(self._monitors)
         return self
 
     async def __aexit__(
@@ -357,6 +365,7 @@ class Runner:
             return skipped(reason)
         try:
             await run.play(self._spawner, timeout_ns, self._tracing)
+            await run.hear_monitors(self._monitors)
             return run.judge()
         except LabError as error:
             return broken(error.at or run.case.at, str(error.text))

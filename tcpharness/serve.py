@@ -18,8 +18,9 @@ from tcpharness.lab.spawner import Spawner
 from tcpharness.report.as_json import result_as_json
 from tcpharness.report.terminal import failure_text
 from tcpharness.run import Options, Runner
-from tcpharness.scenario.load import ScenarioErrors, load
+from tcpharness.scenario.load import ScenarioErrors
 from tcpharness.scenario.model import Case
+from tcpharness.scenario_file import load_whole
 
 LINE_MAX = 4 << 20
 
@@ -74,7 +75,7 @@ async def play(request: dict[str, Any], runner: Runner) -> dict[str, Any]:
 def find_case(request: dict[str, Any]) -> Case:
     """The case that is meant. Raises ScenarioErrors, OSError, or LookupError for an unknown id."""
     text = request["text"] if "text" in request else Path(request["file"]).read_bytes()
-    cases = load(text, request["file"])
+    cases = load_whole(text, request["file"])
     wanted = request.get("case")
     for case in cases:
         if wanted is None or case.id == wanted:

@@ -54,6 +54,7 @@ class Run:
     cwd: str | None
     env: dict[str, str] | None
     hosts_file: str | None
+    most_bytes: int | None = None  # that a file of its may have; SIGXFSZ ends it otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class Init:
 
     def _start(self, number: int, work: Run | Call, fds: list[int]) -> None:
         try:
-            if isinstance(work, Run) and work.hosts_file is None and work.env is None:
+            if isinstance(work, Run) and not (work.hosts_file or work.env or work.most_bytes):
                 self._spawn(number, work, fds)
             else:
                 self._fork(number, work, fds)
@@ -313,6 +314,8 @@ def _exec(work: Run, fds: list[int]) -> NoReturn:
         os.chdir(work.cwd)
     for number in DEFAULT_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    if work.most_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (work.most_bytes, work.most_bytes))
     os.execvpe(work.argv[0], work.argv, os.environ if work.env is None else work.env)
 
 

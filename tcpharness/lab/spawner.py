@@ -95,16 +95,18 @@ class LabProcesses:
         cwd: str | None = None,
         env: dict[str, str] | None = None,
         hosts_file: str | None = None,
+        most_bytes: int | None = None,
     ) -> Child:
         """Executes a program in the network namespace `netns`, with the given descriptors or nothing.
 
-        With `hosts_file` it has that file as its /etc/hosts, and the host's own /proc and /sys.
+        With `hosts_file` it has that file as its /etc/hosts, and the host's own /proc and /sys; no file
+        that it writes becomes larger than `most_bytes`.
         Raises OSError when the lab's init is gone; why a program could not start is in its `error`.
         """
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
             standard = [nothing if fd is None else fd for fd in (stdin, stdout, stderr)]
-            work = Run(list(argv), cwd, env, hosts_file)
+            work = Run(list(argv), cwd, env, hosts_file, most_bytes)
             return self._start("run", argv[0], work, [netns, *standard])
         finally:
             os.close(nothing)

@@ -48,6 +48,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         },
         "captures": {vantage: capture_as_json(c) for vantage, c in evidence.captures.items()},
         "links": {name: link_as_json(link) for name, link in evidence.links.items()},
+        "monitors": monitors_as_json(result),
         "counters": {host: {k: v for k, v in c.items() if v} for host, c in evidence.counters.items()},
         **sockets_as_json(evidence),
         "trace": asdict(evidence.trace) if evidence.trace else None,
@@ -81,6 +82,17 @@ def capture_as_json(capture: CaptureOutcome) -> dict[str, Any]:
             for (name, kind, level), count in capture.report.counts.items()
         ]
     return plain | {"complete": capture.complete()} | (report or {})
+
+
+def monitors_as_json(result: Result) -> list[dict[str, Any]]:
+    """What each monitor said at each vantage, its version, and its own verdict."""
+    verdicts = {(v.monitor, v.vantage): v for v in result.verdict.monitors}
+    shown = []
+    for outcome in result.evidence.monitors:
+        verdict = verdicts.get((outcome.monitor, outcome.vantage))
+        judged = {"outcome": verdict.outcome, "reason": verdict.reason} if verdict else {}
+        shown.append(asdict(outcome) | judged)
+    return shown
 
 
 def link_as_json(link: LinkOutcome) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tcpharness.scenario.model import (
     Place,
     VantageExpect,
 )
+from tcpharness.scenario.monitor_use_keys import expected, monitors
 from tcpharness.scenario.network_keys import HOST
 from tcpharness.scenario.problem import one_of, quoted, unknown
 from tcpharness.scenario.setting_keys import SETTINGS
@@ -55,6 +56,9 @@ def _vantage(node: Node, scope: Scope) -> str:
         raise Unknown(unknown("vantage", node.value, known))
     return scope.outline.vantages.get(node.value, node.value)
 
+
+WATCHED = Named("a vantage", _vantage, {})
+MONITORS = monitors(WATCHED)
 
 # --- findings
 
@@ -300,7 +304,7 @@ def _expect(fields: Fields) -> Any:
 EXPECT_KEYS: dict[str, Key] = {
     "findings": Key(
         Made(
-            MapOf(Named("a vantage", _vantage, {}), VANTAGE_FINDINGS, "a mapping of vantages", {"any": ANY}),
+            MapOf(WATCHED, VANTAGE_FINDINGS, "a mapping of vantages", {"any": ANY}),
             _findings,
         ),
         "Vantage -> finding -> count. Whatever else is found there, from warning up, fails the scenario.",
@@ -316,6 +320,9 @@ EXPECT_KEYS: dict[str, Key] = {
         SETTINGS, "Host -> what sysctl, ip route, ethtool -k and nft list would show of it, at the end."
     ),
     "tracepoints": Key(TRACEPOINTS, "Host -> kernel tracepoint -> how often it was passed for its flows."),
+    "monitors": Key(
+        expected(WATCHED), "Monitor -> vantage -> finding -> count; and nothing else from warning up."
+    ),
     "faults": Key(FAULTS, "Fault -> how often it fired (default: at least once each)."),
     "impairments": Key(IMPAIRED, "Host -> what links did to frames that it sent -> how many of them."),
     "capture": Key(CAPTURE_FIGURES, "Vantage -> tcpdump's closing figures."),
@@ -370,7 +377,7 @@ CAPTURE_TABLE = Table(
 
 CAPTURES = Made(
     MapOf(
-        Named("a vantage", _vantage, {}),
+        WATCHED,
         ByKind(scalar=Made(choice("off"), _only_off), mapping=CAPTURE_TABLE),
         "a mapping of vantages",
     ),

@@ -16,6 +16,7 @@ from tcpharness.packet.line import Line
 from tcpharness.packet.spec import SegmentSpec
 from tcpharness.scenario.event import Change
 from tcpharness.scenario.impairment import Impairment
+from tcpharness.scenario.monitor import MonitorExpect, MonitorUse
 from tcpharness.scenario.place import Place as Place  # part of the model; by itself because it is light
 
 
@@ -408,6 +409,7 @@ class Expect:
     settings: tuple[SettingExpect, ...] = ()
     impairments: tuple[ImpairedExpect, ...] = ()
     tracepoints: tuple[TraceExpect, ...] = ()
+    monitors: tuple[MonitorExpect, ...] = ()
     faults: tuple[FaultExpect, ...] = ()  # a fault not listed must have fired at least once
     # vantage -> captured, received, dropped
     capture: dict[str, dict[str, Count]] = field(default_factory=dict)
@@ -446,3 +448,4 @@ class Case:
     expect: Expect
     at: Place
     fast: bool = False  # `time: fast`
+    monitors: tuple[MonitorUse, ...] = ()

@@ -40,10 +40,11 @@ class Outline:
     endpoints: dict[str, EndpointFact] | None = None
     faults: list[str] | None = None
     findings: Collection[str] | None = None
+    monitors: list[str] | None = None
     vantages: dict[str, str] = field(default_factory=dict)  # every spelling -> the one used from here on
 
     def names(self, kind: str) -> Collection[str] | None:
-        """The known names of a kind: host, link, endpoint, fault, finding or vantage."""
+        """The known names of a kind: host, link, endpoint, fault, finding, monitor or vantage."""
         if kind == "link":
             return None if self.links is None else [link.name for link in self.links]
         if kind == "vantage":
@@ -53,6 +54,7 @@ class Outline:
             "endpoint": self.endpoints,
             "fault": self.faults,
             "finding": self.findings,
+            "monitor": self.monitors,
         }
         return known[kind]
 
@@ -69,6 +71,7 @@ def outline(root: Node, findings: Collection[str] | None) -> Outline:
         endpoints=_endpoints(sections.get("endpoints")),
         faults=_faults(sections.get("faults")),
         findings=findings,
+        monitors=[] if "monitors" not in sections else _hosts(sections["monitors"]),
     )
     found.vantages = _vantages(found)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from tcpharness.scenario.compound import Fields, Key, ListOf, MapOf, Table
 from tcpharness.scenario.endpoint_keys import ENDPOINTS
-from tcpharness.scenario.expect_keys import CAPTURES, EXPECT, check_watched
+from tcpharness.scenario.expect_keys import CAPTURES, EXPECT, MONITORS, check_watched
 from tcpharness.scenario.fault_keys import FAULTS
 from tcpharness.scenario.model import Case, Requires
 from tcpharness.scenario.network_keys import HOSTS, LINKS, NAME, TIME
@@ -69,6 +69,7 @@ SCENARIO_KEYS: dict[str, Key] = {
     "endpoints": Key(ENDPOINTS, "What runs on the hosts: name -> endpoint."),
     "faults": Key(FAULTS, "What goes wrong on purpose."),
     "capture": Key(CAPTURES, "How tcpdump is run, where the default is not right: vantage -> settings."),
+    "monitors": Key(MONITORS, "Monitors under test: a list of names, or a mapping of names to more of them."),
     "expect": Key(EXPECT, "What must be seen, and nothing else.", required=True),
 }
 
@@ -96,6 +97,7 @@ def _case(fields: Fields) -> Case:
         faults=fields.get("faults", ()),
         captures=captures,
         expect=fields.get("expect"),
+        monitors=fields.get("monitors", ()),
         at=fields.at,
     )
 

@@ -19,6 +19,7 @@ from tcpharness.verdict.faults import judge_faults, judge_impairments, unwritten
 from tcpharness.verdict.findings import judge_findings
 from tcpharness.verdict.kinds import kind_agreements
 from tcpharness.verdict.laws import agreements, broken_laws
+from tcpharness.verdict.monitors import judge_monitors
 from tcpharness.verdict.reconcile import reconcile
 from tcpharness.verdict.result import Failure, Verdict
 from tcpharness.verdict.settings import judge_settings
@@ -36,6 +37,7 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
     witnesses = reconcile(plan, evidence, frames)
     counted, lacking = judge_counters(case, evidence)
     of_sockets = judge_sockets(case, evidence)
+    of_monitors = judge_monitors(sight)
     failures = [
         *judge_problems(case, evidence),
         *judge_endpoints(case, evidence),
@@ -46,21 +48,23 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
         *judge_findings(sight),
         *counted,
         *of_sockets.failures,
+        *of_monitors.failures,
     ]
     failures += judge_settings(case, evidence, lacking)
     failures += judge_trace(sight, lacking)
-    lacking += of_sockets.lacking
+    lacking += [*of_sockets.lacking, *of_monitors.lacking]
     agreed = [*agreements(plan, evidence, frames), *trace_agreements(sight), *kind_agreements(sight)]
     witnesses.discrepancies += broken_laws(agreed)
     blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
-    notes = [*witnesses.notes, *snapped(case, evidence), *untraced(evidence)]
+    blind += of_monitors.blind
+    notes = [*witnesses.notes, *snapped(case, evidence), *untraced(evidence), *of_monitors.notes]
     if blind:
-        return Verdict("void", blind[0], failures, notes, blind, agreed)
+        return Verdict("void", blind[0], failures, notes, blind, agreed, of_monitors.verdicts)
     if failures:
-        return Verdict("fail", "", failures, notes, [], agreed)
+        return Verdict("fail", "", failures, notes, [], agreed, of_monitors.verdicts)
     if lacking:
-        return Verdict("skip", "; ".join(lacking), [], notes, [], agreed)
-    return Verdict("pass", "", [], notes, [], agreed)
+        return Verdict("skip", "; ".join(lacking), [], notes, [], agreed, of_monitors.verdicts)
+    return Verdict("pass", "", [], notes, [], agreed, of_monitors.verdicts)
 
 
 def first(discrepancies: list[str]) -> Iterator[str]:

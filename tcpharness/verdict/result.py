@@ -43,6 +43,18 @@ class Agreement:
 
 
 @dataclass(slots=True)
+class MonitorVerdict:
+    """Of one monitor at one vantage."""
+
+    monitor: str
+    vantage: str
+    outcome: Outcome
+    expected: bool  # something is expected of it, so that the case hangs on it
+    reason: str = ""  # of a skip or a void
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Verdict:
     outcome: Outcome
     reason: str = ""  # of a skip or a void, in one line
@@ -50,6 +62,7 @@ class Verdict:
     notes: list[str] = field(default_factory=list)  # which witnesses were left out, and why
     discrepancies: list[str] = field(default_factory=list)  # what makes it void
     agreements: list[Agreement] = field(default_factory=list)  # captures and kernels
+    monitors: list[MonitorVerdict] = field(default_factory=list)  # each by itself
 
 
 def skipped(reason: str) -> Verdict:

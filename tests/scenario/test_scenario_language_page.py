@@ -11,11 +11,13 @@ import pytest
 
 from tcpharness.scenario.compound import ByKind, Key, ListOf, Made, MapOf, OneVerb, Table, Verb
 from tcpharness.scenario.load import load
+from tcpharness.scenario.monitor_keys import MONITOR_FILE, RuleShape
 from tcpharness.scenario.scenario_keys import SCENARIO, Resolved
 from tcpharness.scenario.shape import Shape
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "language.md"
+TABLED = (PAGE, DOCS / "monitors.md")
 PAGES = ("language.md", "impairments.md", "time.md")
 EXAMPLES = [
     (page, example)
@@ -65,11 +67,12 @@ PARTS: dict[type, Any] = {
     Made: lambda s: [s.shape],
     Resolved: lambda s: [s.shape],
     ByKind: lambda s: s.shapes,
+    RuleShape: lambda s: s.shapes,
     ListOf: lambda s: [s.item],
     MapOf: lambda s: [s.key, s.value, *(key.shape for key in s.special.values())],
 }
 TABLES: dict[str, Mapping[str, Key] | Mapping[str, Verb]] = {}
-for found in shapes(SCENARIO):
+for found in (*shapes(SCENARIO), *shapes(MONITOR_FILE)):
     if isinstance(found, Table):
         TABLES[found.name] = found.keys
     elif isinstance(found, OneVerb):
@@ -101,12 +104,13 @@ def cell(text: str) -> str:
 
 
 def test_the_tables_of_keys_are_current(request: pytest.FixtureRequest) -> None:
-    text = PAGE.read_text()
-    current = TABLE.sub(lambda found: found[1] + rendered(found[2]) + found[4], text)
-    if request.config.getoption("--update-golden"):
-        PAGE.write_text(current)
-    assert PAGE.read_text() == current, "run pytest --update-golden, then read the diff"
+    for page in TABLED:
+        current = TABLE.sub(lambda found: found[1] + rendered(found[2]) + found[4], page.read_text())
+        if request.config.getoption("--update-golden"):
+            page.write_text(current)
+        assert page.read_text() == current, "run pytest --update-golden, then read the diff"
 
 
-def test_every_table_is_on_the_page() -> None:
-    assert set(TABLES) - TOLD == {found[1] for found in TABLE.findall(PAGE.read_text())}
+def test_every_table_is_on_a_page() -> None:
+    told = {found[1] for page in TABLED for found in TABLE.findall(page.read_text())}
+    assert set(TABLES) - TOLD == told

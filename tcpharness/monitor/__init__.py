@@ -1,0 +1,1 @@
+"""The monitors under test: running them, reading what they write. Edge."""

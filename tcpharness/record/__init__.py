@@ -1,0 +1,1 @@
+"""What a monitor has written, as records, and records as findings. Pure."""

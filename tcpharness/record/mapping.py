@@ -1,0 +1,203 @@
+"""Records to findings, by a description: names, conditions, times, flows, counts, levels.
+
+A record gives one finding for each name of `names` that it fits; of a detector and its parent the more
+specific one only. What fits none keeps its own name, when it has one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tcpharness.analysis.catalog import BY_NAME
+from tcpharness.analysis.finding import LEVELS, FlowKey, Level
+from tcpharness.packet.address import address_text
+from tcpharness.record.finding import MonitorFinding
+from tcpharness.record.formats import Records
+from tcpharness.record.path import first, text_of, values
+from tcpharness.scenario.monitor import Description, NameRule, Test
+from tcpharness.scenario.monitor_check import used_fields
+from tcpharness.scenario.problem import listed
+
+MOST_TEXT = 300
+
+
+def findings_of(description: Description, records: Iterable[Any]) -> list[MonitorFinding]:
+    """All findings, in the records' order."""
+    return [finding for record in records for finding in of_record(description, record)]
+
+
+def unmatched(description: Description, read: Records) -> str | None:
+    """Why the description can't be meant for these records; None when it may be."""
+    used = sorted(used_fields(description))
+    records = [r for r in read.records if all(holds(test, r) for test in description.output.only)]
+    if read.columns and (missing := [path for path in used if path not in read.columns]):
+        return f"its records have no field {missing[0]}; they have {listed(read.columns)}"
+    if not records or any(values(record, path) for record in records for path in used):
+        return wrong_times(description, records)
+    return (
+        f"the description matches nothing: none of its {len(records)} records has any of {listed(used)}; "
+        f"the first has {listed(map(str, records[0]))}"
+    )
+
+
+def wrong_times(description: Description, records: Iterable[Any]) -> str | None:
+    paths = description.fields
+    for value in filter(None, (first(record, paths.time) for record in records)):
+        if time_of(value, paths.unit_ns) is None:
+            return f"its time {text_of(value)!r:.60} is neither seconds since 1970 nor a date by ISO 8601"
+    return None
+
+
+def of_record(description: Description, record: Any) -> Iterator[MonitorFinding]:
+    """Those of one record: none when `only` leaves it out, or nothing in it is a name or fits one."""
+    if not all(holds(test, record) for test in description.output.only):
+        return
+    own = [text_of(value) for path in description.fields.name for value in values(record, path)]
+    fitting = most_specific([rule for rule in description.names if fits(rule, own, record)])
+    for rule in fitting:
+        finding = made(description, record, rule.name, own, rule)
+        if finding.count:
+            yield finding
+    if not fitting and own:
+        finding = made(description, record, own[0], own[1:], None)
+        if finding.count:
+            yield finding
+
+
+def fits(rule: NameRule, own: list[str], record: Any) -> bool:
+    if any(name in rule.own for name in own):
+        return True
+    return any(all(holds(test, record) for test in group) for group in rule.when)
+
+
+def most_specific(rules: list[NameRule]) -> list[NameRule]:
+    """Without the parents of others that are there, and each name once."""
+    ancestors = {name for rule in rules for name in ancestors_of(rule.name)}
+    kept = {rule.name: rule for rule in rules if rule.name not in ancestors}
+    return list(kept.values())
+
+
+def ancestors_of(name: str) -> Iterator[str]:
+    step = BY_NAME[name].parent if name in BY_NAME else None
+    while step is not None:
+        yield step
+        step = BY_NAME[step].parent if step in BY_NAME else None
+
+
+# --- conditions
+
+
+def holds(test: Test, record: Any) -> bool:
+    """For one of the field's values, where it has several; `absent` and `not` for all of them."""
+    found = values(record, test.field)
+    if test.how in ("present", "absent"):
+        return bool(found) == (test.how == "present")
+    if test.how == "not":
+        return all(text_of(value) != test.value for value in found)
+    return any(COMPARE[test.how](value, test.value) for value in found)
+
+
+def _ordered(compare: Callable[[Decimal, Decimal], bool]) -> Callable[[Any, str], bool]:
+    def decide(value: Any, limit: str) -> bool:
+        number = number_of(value)
+        return number is not None and compare(number, Decimal(limit))
+
+    return decide
+
+
+COMPARE: dict[str, Callable[[Any, str], bool]] = {
+    "is": lambda value, wanted: text_of(value) == wanted,
+    "matches": lambda value, expression: re.search(expression, text_of(value)) is not None,
+    "<": _ordered(lambda a, b: a < b),
+    "<=": _ordered(lambda a, b: a <= b),
+    ">": _ordered(lambda a, b: a > b),
+    ">=": _ordered(lambda a, b: a >= b),
+}
+
+
+def number_of(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(text_of(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+# --- one finding
+
+
+def made(
+    description: Description, record: Any, name: str, own: list[str], rule: NameRule | None
+) -> MonitorFinding:
+    paths = description.fields
+    counted = first(record, (rule.count,) if rule and rule.count else paths.count)
+    count, frame = number_of(counted), number_of(first(record, paths.frame))
+    return MonitorFinding(
+        name=name,
+        own=tuple(own),
+        level=level_of(description, record, name, rule),
+        time_ns=time_of(first(record, paths.time), paths.unit_ns),
+        frame=int(frame) if frame is not None else 0,
+        flow=flow_of(description, record),
+        count=int(count) if count is not None else 1,
+        text=text_of(first(record, paths.text) or "")[:MOST_TEXT],
+    )
+
+
+def level_of(description: Description, record: Any, name: str, rule: NameRule | None) -> Level:
+    """The rule's, the record's own, that of the detector of this name, or the description's."""
+    if rule is not None and rule.level is not None:
+        return rule.level
+    word = first(record, description.fields.level)
+    if word is not None:
+        known = {level: level for level in LEVELS} | description.levels
+        level = known.get(text_of(word)) or known.get(text_of(word).lower())
+        if level is not None:
+            return level
+    return BY_NAME[name].level if name in BY_NAME else description.level
+
+
+def time_of(value: Any, unit_ns: int) -> int | None:
+    """Nanoseconds since 1970; None where there is no time, or nothing that reads as one."""
+    if value is None:
+        return None
+    number = number_of(value)
+    if number is not None:
+        return int(number * unit_ns)
+    text = text_of(value)
+    fraction = re.search(r"\.([0-9]+)", text)
+    try:
+        whole = datetime.fromisoformat(text.replace(fraction[0], "", 1) if fraction else text)
+    except ValueError:
+        return None
+    if whole.tzinfo is None:  # monitors run with TZ=UTC
+        whole = whole.replace(tzinfo=UTC)
+    return int(whole.timestamp()) * 1_000_000_000 + int(((fraction[1] if fraction else "") + "0" * 9)[:9])
+
+
+def flow_of(description: Description, record: Any) -> FlowKey | None:
+    paths = description.fields
+    src, dst = address_of(first(record, paths.src)), address_of(first(record, paths.dst))
+    if src is None or dst is None:
+        return None
+    return FlowKey(src, port_of(first(record, paths.sport)), dst, port_of(first(record, paths.dport)))
+
+
+def address_of(value: Any) -> str | None:
+    """One spelling for each address; None for what is none."""
+    from ipaddress import ip_address
+
+    try:
+        return address_text(ip_address(text_of(value).strip("[]").partition("%")[0]).packed)
+    except ValueError:
+        return None
+
+
+def port_of(value: Any) -> int:
+    """0 where there is none."""
+    number = number_of(value)
+    return int(number) if number is not None and 0 <= number < 65536 else 0

@@ -1,0 +1,49 @@
+"""Paths into a record: `alert.signature`, `expr.*.counter.packets`; a field's own name may have dots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def every(value: Any, path: str) -> Iterator[Any]:
+    """All values at a path; `*` is each member of a list or a mapping."""
+    if not path:
+        yield value
+        return
+    if isinstance(value, dict) and path in value:  # tshark's and nstat's names have dots of their own
+        yield value[path]
+        return
+    step, _, rest = path.partition(".")
+    for member in _members(value, step):
+        yield from every(member, rest)
+
+
+def _members(value: Any, step: str) -> Iterable[Any]:
+    if step == "*":
+        return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        return [value[step]] if step in value else ()
+    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        return [value[int(step)]]
+    return ()
+
+
+def values(record: Any, path: str) -> list[Any]:
+    """What stands there, lists of plain values taken apart; nothing where it is missing, null or empty."""
+    found: list[Any] = []
+    for value in every(record, path):
+        found += value if isinstance(value, list) else [value]
+    return [value for value in found if value is not None and value != ""]
+
+
+def first(record: Any, paths: Iterable[str]) -> Any:
+    """The first value at the first path that has one."""
+    return next((value for path in paths for value in values(record, path)), None)
+
+
+def text_of(value: Any) -> str:
+    """A value as a description writes it: `true`, `3`, `abc`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
