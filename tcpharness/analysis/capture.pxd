@@ -1,7 +1,7 @@
 # Widths for the compiled build; capture.py is the text, and runs as it is.
 cimport cython
 
-from tcpharness.analysis.flow cimport Tracker, apply, bucket, check_sums, observe, pass_by, settle
+from tcpharness.analysis.flow cimport Tracker, apply, bucket, bucket_of_frame, check_sums, observe, pass_by, settle
 from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
@@ -25,6 +25,9 @@ cdef class Analysis:
     cpdef read(self, Reader reader)
     @cython.locals(at="Py_ssize_t")
     cpdef read_on(self, Reader reader, Segment segment)
+    @cython.locals(at="Py_ssize_t", place="long long")
+    cpdef bint is_of_another(self, Reader reader) except -1
+    cpdef count(self, Segment segment)
     cpdef see(self, Segment segment)
     @cython.locals(tracker=Tracker, side=Side, other=Side, signs="long long")
     cpdef see_tcp(self, Segment segment)

@@ -12,7 +12,17 @@ from tcpharness.analysis.crowd import WATCHED, Crowd, Episode, Event, of_flow, o
 from tcpharness.analysis.detector import Detector, Hit
 from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
-from tcpharness.analysis.flow import DAY_NS, Tracker, apply, bucket, check_sums, observe, pass_by, settle
+from tcpharness.analysis.flow import (
+    DAY_NS,
+    Tracker,
+    apply,
+    bucket,
+    bucket_of_frame,
+    check_sums,
+    observe,
+    pass_by,
+    settle,
+)
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet import checksum
@@ -159,15 +169,27 @@ class Analysis:
             segment.frame = self.frames + 1
             segment.time_ns, segment.wire_len = reader.time_ns, reader.wire_len
             at = reader.data_at
+            if self.shares > 1 and self.is_of_another(reader):
+                self.count(segment)
+                continue
             read_frame(segment, reader.data, at, at + reader.cap_len, reader.linktype)
             self.see(segment)
 
-    def see(self, segment: Segment) -> None:
+    def is_of_another(self, reader: Reader) -> bool:
+        """True for a plain segment of another share's flow, which need not be decoded here."""
+        at = reader.data_at
+        place = bucket_of_frame(reader.data, at, at + reader.cap_len, reader.wire_len, reader.linktype)
+        return place >= 0 and place % self.shares != self.share
+
+    def count(self, segment: Segment) -> None:
         self.frames += 1
         if segment.time_ns > self.last_ns:
             self.last_ns = segment.time_ns
         elif segment.time_ns < self.last_ns - JITTER_NS:
             self.note_backwards(segment)
+
+    def see(self, segment: Segment) -> None:
+        self.count(segment)
         if not segment.is_tcp or segment.mf:
             self.see_other(segment)
         else:

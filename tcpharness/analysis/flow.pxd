@@ -4,10 +4,11 @@ cimport cython
 from tcpharness.analysis.order cimport look
 from tcpharness.analysis.resets cimport judge_reset
 from tcpharness.analysis.state cimport Block, Damaged, Flow, Hole, Sent, Side
-from tcpharness.packet.segment cimport Segment, seq_add, seq_diff
+from tcpharness.packet.segment cimport Segment, eight_bytes, four_bytes, seq_add, seq_diff
 from tcpharness.packet.sums cimport sum16
 
 cdef bytes POSSIBLE
+cdef int ETHERNET
 cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31, MASK
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int NOT_PSH, ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
@@ -35,6 +36,9 @@ cdef class Tracker:
 
 cpdef Py_ssize_t bucket(Segment segment, long long mask) noexcept
 cpdef Py_ssize_t home(Flow flow, long long mask) noexcept
+@cython.locals(kind="int", ip_at="Py_ssize_t", ports_at="Py_ssize_t", length="int", low="long long", high="long long",
+               ports="long long")
+cpdef long long bucket_of_frame(bytes data, Py_ssize_t at, Py_ssize_t stop, long long wire_len, int linktype) except? -2
 @cython.locals(number="long long")
 cpdef long long mixed(long long low, long long high, long long ports) noexcept
 @cython.locals(flow=Flow)

@@ -24,7 +24,22 @@ from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
 from tcpharness.analysis.state import Block, Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet import checksum
-from tcpharness.packet.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, Segment, seq_add, seq_diff
+from tcpharness.packet.link import ETHERNET
+from tcpharness.packet.segment import (
+    ACK,
+    CWR,
+    ECE,
+    FIN,
+    PSH,
+    RST,
+    SYN,
+    URG,
+    Segment,
+    eight_bytes,
+    four_bytes,
+    seq_add,
+    seq_diff,
+)
 from tcpharness.packet.sums import sum16
 
 MS = 1_000_000
@@ -236,6 +251,31 @@ def bucket(segment: Segment, mask: int) -> int:
         )
         & mask
     )
+
+
+def bucket_of_frame(data: bytes, at: int, stop: int, wire_len: int, linktype: int) -> int:
+    """`bucket` of the plain TCP segment in data[at:stop], for less than decoding costs; -1: it is none.
+
+    Plain is what `read_frame` takes for it: anything else is looked at by every share.
+    """
+    if linktype != ETHERNET or stop - at < 54:
+        return -1
+    kind, ip_at = data[at + 12] << 8 | data[at + 13], at + 14
+    if kind == 0x0800 and data[ip_at] == 0x45 and data[ip_at + 9] == 6:
+        length = data[ip_at + 2] << 8 | data[ip_at + 3]
+        if (data[ip_at + 6] & 0x3F) | data[ip_at + 7] or length < 40 or 14 + length > wire_len:
+            return -1
+        low, high, ports_at = four_bytes(data, ip_at + 12) ^ four_bytes(data, ip_at + 16), 0, ip_at + 20
+    elif kind == 0x86DD and data[ip_at] >> 4 == 6 and data[ip_at + 6] == 6 and stop - ip_at >= 60:
+        length = data[ip_at + 4] << 8 | data[ip_at + 5]
+        if length < 20 or 54 + length > wire_len:
+            return -1
+        low = eight_bytes(data, ip_at + 16) ^ eight_bytes(data, ip_at + 32)
+        high, ports_at = eight_bytes(data, ip_at + 8) ^ eight_bytes(data, ip_at + 24), ip_at + 40
+    else:
+        return -1
+    ports = four_bytes(data, ports_at)
+    return mixed(low, high, ports >> 16 ^ ports & 0xFFFF) & LOW_31
 
 
 def home(flow: Flow, mask: int) -> int:
