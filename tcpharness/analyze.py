@@ -90,7 +90,9 @@ def options_for(args: argparse.Namespace) -> Options:
     """Findings beyond those that are listed are counted, not kept, unless each may be asked for."""
     every = args.all or args.verbose or args.json or args.jsonl or args.where
     return Options(
-        most_findings=None if every else findings.MOST_LISTED, keep_flows=bool(args.flows or args.json)
+        most_flows=args.most_flows,
+        most_findings=None if every else findings.MOST_LISTED,
+        keep_flows=bool(args.flows or args.json),
     )
 
 

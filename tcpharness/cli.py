@@ -390,6 +390,13 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="so many processes: a file each, or shares of one",
     )
+    add(
+        "--most-flows",
+        type=positive,
+        default=300_000,
+        metavar="N",
+        help="follow so many flows at once (2 kB each); then those heard of longest ago end (default: 300000)",
+    )
     add_detectors(analyze)
     analyze.set_defaults(command=analyze_command)
 

@@ -96,6 +96,20 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(
     assert said([str(text), str(tmp_path / "none")], capsys)[0] == USAGE
 
 
+def test_the_flows_that_are_followed_at_once_are_bounded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first connection is given up for others, so its repeat is the beginning of another."""
+    lines = LOST.splitlines(keepends=True)
+    others = [f"    0.2{n:02} 10.0.1.{n}.9 > 10.0.0.2.105: S 1:1(0)\n" for n in range(20)]
+    path = str(capture("".join([*lines[:4], *others, *lines[4:]]), tmp_path / "many.pcap"))
+    assert "21 flows" in said([path], capsys)[1]
+    assert "retransmission (rto)" in said([path, "--most-flows", "21"], capsys)[1]
+    _, few, _ = said([path, "--most-flows", "8"], capsys)
+    assert "22 flows" in few
+    assert "retransmission (rto)" not in few
+
+
 def test_several_at_once_say_the_same(
     lost: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
