@@ -395,7 +395,7 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
         type=positive,
         default=300_000,
         metavar="N",
-        help="follow so many flows at once (2 kB each); then those heard of longest ago end (default: 300000)",
+        help="follow so many flows at once (2 kB each); beyond, the longest silent end (default: 300000)",
     )
     add_detectors(analyze)
     analyze.set_defaults(command=analyze_command)

@@ -36,10 +36,12 @@ EVENTS = (
     "tcp/tcp_bad_csum",
     "tcp/tcp_send_reset",
     "tcp/tcp_receive_reset",
-    "skb/kfree_skb",
 )
-ON_DEMAND = ("tcp/tcp_probe",)  # one for every segment received: only where a scenario asks for it
-FILTERS = {"skb/kfree_skb": "reason > 2"}  # neither consumed nor without a reason
+# Passed for every segment that an established socket receives, for every packet that anybody on the machine
+# drops: only while a scenario asks for them.
+ON_DEMAND = ("tcp/tcp_probe", "skb/kfree_skb")
+# IP alone; neither consumed nor without a reason.
+FILTERS = {"skb/kfree_skb": "reason > 2 && (protocol == 0x0800 || protocol == 0x86dd)"}
 PREFIX = "tcpharness-"
 PLACES = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 READ_LEN = 1 << 16
@@ -139,7 +141,7 @@ class Tracer:
         event = next(e for e in ON_DEMAND if e.endswith("/" + message["event"]))
         self._enabled.remove(event)
         self._write(f"events/{event}/enable", "0")
-        self._pause_s = DRAIN_S
+        self._pause_s = OFTEN_S if set(ON_DEMAND) & set(self._enabled) else DRAIN_S
 
     def _end(self, message: dict[str, Any]) -> None:
         self._is_over = True

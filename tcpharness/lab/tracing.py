@@ -12,7 +12,8 @@ from tcpharness.lab.spawner import LabProcesses, Spawner
 from tcpharness.lab.wire import Message, Wire
 
 ENTRY = "tcpharness.lab.tracer:main"
-READY_S, ANSWER_S = 5.0, 10.0
+# A dead process is known at once; a busy machine may keep a live one waiting.
+READY_S, ANSWER_S = 30.0, 60.0
 
 
 class Tracing:
