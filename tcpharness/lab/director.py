@@ -211,11 +211,12 @@ class Director:
             for index, interface in self._interfaces(change.host)
             if interface.name == change.interface
         )
-        if change.gone:
-            return [links.no_address(index, interface.address, interface.prefix_len, interface)]
-        requests = [links.address(index, interface.address, interface.prefix_len, interface)]
+        about_route, about_address = (
+            (routes.no_own_address, links.no_address) if change.gone else (routes.own_address, links.address)
+        )
+        requests = [about_address(index, interface.address, interface.prefix_len, interface)]
         if ":" in interface.address:
-            requests.append(routes.own_address(interface.address, index))
+            requests.append(about_route(interface.address, index))
         return requests
 
     def _interfaces(self, host: str) -> list[tuple[int, Interface]]:

@@ -92,6 +92,11 @@ def own_address(ip: str, index: int) -> Request:
     return Request(RTM_NEWROUTE, NLM_F_CREATE, body, f"route to its own {ip}")
 
 
+def no_own_address(ip: str, index: int) -> Request:
+    """That route is taken away again: the kernel takes its own with the address, and leaves this one."""
+    return replace(own_address(ip, index), kind=RTM_DELROUTE, flags=0)
+
+
 def _metrics(metrics: dict[str, int | str]) -> bytes:
     locks = 0
     parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tcpharness.report.glossary_counters import COUNTERS
 from tcpharness.report.glossary_every_counter import EVERY_COUNTER
 from tcpharness.report.glossary_headers import FLAGS, IP_FIELDS, TCP_FIELDS
+from tcpharness.report.glossary_lab import LAB_WORDS
 from tcpharness.report.glossary_options import IP_OPTIONS, TCP_OPTIONS
 from tcpharness.report.glossary_scripts import SCRIPT_WORDS
 from tcpharness.report.header_picture import header_picture, option_picture
@@ -19,6 +20,7 @@ TERMS: tuple[Term, ...] = (
     *COUNTERS,
     *EVERY_COUNTER,
     *SCRIPT_WORDS,
+    *LAB_WORDS,
 )
 
 

@@ -11,10 +11,14 @@ from tcpharness.packet.ip import EXTENSIONS
 from tcpharness.packet.segment import FLAG_LETTERS
 from tcpharness.report.explain import NotKnown, explain, overview
 from tcpharness.report.glossary import TERMS, find_terms, picture
+from tcpharness.report.glossary_lab import LAB_WORDS
 from tcpharness.report.header_picture import BITS, HEADERS, JOINED, header_picture
 from tcpharness.report.option_words import IP_NAMES
 from tcpharness.report.option_words import NAMES as OPTION_NAMES
 from tcpharness.report.term import Term
+from tcpharness.scenario.event_keys import CONDITION_KEYS, LAB_VERBS
+from tcpharness.scenario.fault_keys import SIGNAL_VERBS
+from tcpharness.scenario.impair_keys import IMPAIRMENT_KEYS
 from tcpharness.verdict.counter_names import KNOWN
 
 Golden = Callable[[str, str], None]
@@ -155,3 +159,10 @@ def test_every_tcp_counter_that_a_kernel_has_is_explained(name: str) -> None:
     assert term.kind == "counter"
     assert term.meaning.endswith(".")
     assert find_terms(name.removeprefix("TcpExt"))[0] is term
+
+
+def test_every_word_about_links_and_events_is_explained() -> None:
+    words = {*IMPAIRMENT_KEYS, *LAB_VERBS, *SIGNAL_VERBS, *CONDITION_KEYS, "time: fast"}
+    assert words <= {term.name for term in LAB_WORDS}
+    for term in LAB_WORDS:
+        assert f"{term.name} ({term.kind}; {term.source})" in explain(term.name)
