@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tcpharness.lab.spawner import Spawner
 
 # A machine that shares its processors stops for longer than any deadline of a test in milliseconds.
 settings.register_profile("shared", deadline=None)
@@ -32,3 +36,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text()
 
     return check
+
+
+@pytest.fixture(scope="session")
+def spawner() -> Iterator[Spawner]:
+    """What starts a lab's processes; without the privileges for labs the test is skipped."""
+    from tcpharness.lab.door import NoPrivilege, enter
+    from tcpharness.lab.spawner import Spawner
+
+    try:
+        enter()
+    except NoPrivilege as error:
+        pytest.skip(str(error))
+    with Spawner.start(preload=()) as started:
+        yield started

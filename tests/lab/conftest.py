@@ -10,18 +10,7 @@ from built_lab import BuildLab, plan_of
 from playing import Ground
 
 from tcpharness.lab.build import Lab
-from tcpharness.lab.door import NoPrivilege, enter
 from tcpharness.lab.spawner import Spawner
-
-
-@pytest.fixture(scope="session")
-def spawner() -> Iterator[Spawner]:
-    try:
-        enter()
-    except NoPrivilege as error:
-        pytest.skip(str(error))
-    with Spawner.start(preload=()) as started:
-        yield started
 
 
 @pytest.fixture
