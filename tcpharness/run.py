@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -43,6 +43,8 @@ from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.lab.tcpdump import Tcpdump
 from tcpharness.lab.tracing import Tracing
+from tcpharness.monitor.live import LivePosts
+from tcpharness.monitor.post import Post, posts_of
 from tcpharness.monitor.room import MonitorRoom
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
@@ -95,8 +97,15 @@ class CaseRun:
         self.directory = directory
         self.evidence = Evidence()
         self.frames: dict[str, list[tuple[int, bytes]]] = {}
+        self.posts: list[Post] = []  # of monitors
 
-    async def play(self, spawner: Spawner, timeout_ns: int, tracing: Tracing | None = None) -> None:
+    async def play(
+        self,
+        spawner: Spawner,
+        timeout_ns: int,
+        tracing: Tracing | None = None,
+        room: MonitorRoom | None = None,
+    ) -> None:
         """From nothing to evidence; the lab is gone when it returns. Raises LabError."""
         async with AsyncExitStack() as stack:
             lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
@@ -107,6 +116,7 @@ class CaseRun:
             stack.callback(watching.cancel)
             boxes = await self._put_in_middleboxes(lab, stack)
             captures = await self._start_captures(lab, stack)
+            live = await self._start_monitors(lab, spawner, room, stack)
             before = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             on_lo = {host: counters.loopback(ns) for host, ns in lab.hosts.items()}
             base = Path(self.case.file).parent
@@ -123,7 +133,8 @@ class CaseRun:
             for box in boxes:
                 tell_of_faults(box, [b for b in boxes if b is not box], stage, actors, director)
             await self._drive(actors, captures, watch, director, stage, time.monotonic_ns() + timeout_ns)
-            await self._fall_quiet(lab, boxes)
+            await self._fall_quiet(lab, boxes, live.hosts)
+            self.evidence.monitors += await live.finish()
             watched = asyncio.create_task(self._end_watching(watch, tracing))
             stack.callback(watched.cancel)
             await self._end_captures(captures)
@@ -195,12 +206,22 @@ class CaseRun:
         self.evidence.events, self.evidence.waits = director.events, director.waits
         self.evidence.problems += director.problems
 
-    async def _fall_quiet(self, lab: Lab, boxes: list[Middlebox]) -> None:
+    async def _start_monitors(
+        self, lab: Lab, spawner: Spawner, room: MonitorRoom | None, stack: AsyncExitStack
+    ) -> LivePosts:
+        """Those that watch hosts, ready."""
+        self.posts = posts_of(self.plan, self.directory)
+        live = LivePosts(self.posts, lab, spawner)
+        stack.callback(live.close)
+        await live.start(room or MonitorRoom(spawner, self.directory))
+        return live
+
+    async def _fall_quiet(self, lab: Lab, boxes: list[Middlebox], busy: Collection[str]) -> None:
         """Until every socket is closed and no frame waits; then the middleboxes let nothing more pass."""
         for box in boxes:
             await box.idle()
         scripted = {address for own in self.plan.scripted.values() for address in own}
-        self.evidence.unsettled = await settle(lab, time.monotonic_ns() + SETTLE_NS, scripted)
+        self.evidence.unsettled = await settle(lab, time.monotonic_ns() + SETTLE_NS, scripted, busy)
         for box in boxes:
             await box.idle()
             await box.stop()
@@ -214,7 +235,7 @@ class CaseRun:
     async def hear_monitors(self, room: MonitorRoom) -> None:
         """What those that read captures make of these."""
         if self.case.monitors:
-            self.evidence.monitors += await room.read(self.plan, self.evidence.captures, self.directory)
+            self.evidence.monitors += await room.read(self.posts, self.evidence.captures, self.directory)
 
     def judge(self) -> Verdict:
         """Reads the captures, analyses them and weighs everything."""
@@ -364,7 +385,7 @@ class Runner:
         if reason:
             return skipped(reason)
         try:
-            await run.play(self._spawner, timeout_ns, self._tracing)
+            await run.play(self._spawner, timeout_ns, self._tracing, self._monitors)
             await run.hear_monitors(self._monitors)
             return run.judge()
         except LabError as error:

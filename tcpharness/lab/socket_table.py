@@ -31,6 +31,7 @@ from tcpharness.lab.inet_diag import (
 LISTEN_ONLY = 1 << 10
 LIVE_STATES = ALL_STATES & ~(1 << 10) & ~(1 << 6) & ~(1 << 7)  # neither LISTEN, TIME_WAIT nor CLOSE
 
+LOOPBACK = ("127.0.0.1", "::1")
 POLL_S = 0.002  # at first; doubled up to
 POLL_MAX_S = 0.016
 
@@ -106,10 +107,13 @@ class Hosts(Protocol):
     def hosts(self) -> Mapping[str, Namespace]: ...
 
 
-async def settle(lab: Hosts, deadline_ns: int, scripted: Collection[str] = ()) -> list[str]:
+async def settle(
+    lab: Hosts, deadline_ns: int, scripted: Collection[str] = (), busy: Collection[str] = ()
+) -> list[str]:
     """Waits until no TCP socket of any host is in a state other than LISTEN and TIME_WAIT.
 
-    Those that are half open towards an address of a script stay so, and are not waited for.
+    Those that are half open towards an address of a script stay so, and are not waited for; nor are
+    those over lo on the `busy` hosts, where a monitor may talk to itself.
     Returns what was left at the (monotonic) deadline, as `server: 10.0.0.2.105 > ... CLOSE_WAIT`;
     empty when all was quiet.
     """
@@ -121,7 +125,8 @@ async def settle(lab: Hosts, deadline_ns: int, scripted: Collection[str] = ()) -
                 f"{name}: {row}"
                 for name, table in tables.items()
                 for row in table.rows()
-                if row.state != "SYN_RECV" or row.remote not in scripted
+                if (row.state != "SYN_RECV" or row.remote not in scripted)
+                and not (name in busy and row.local.removeprefix("::ffff:") in LOOPBACK)
             ]
             if not left or time.monotonic_ns() >= deadline_ns:
                 return left

@@ -72,7 +72,7 @@ def shipped_names() -> list[str]:
 @cache
 def load_shipped(name: str) -> Description:
     path = SHIPPED / f"{name}.yaml"
-    return load_description(path.read_bytes(), f"{name}.yaml")
+    return load_description(path.read_bytes(), str(path))
 
 
 # --- packages

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,24 +14,22 @@ from typing import Self
 from tcpharness.evidence import CaptureOutcome, MonitorOutcome
 from tcpharness.lab.doctor import is_root
 from tcpharness.lab.spawner import Spawner
-from tcpharness.monitor.command import filled, options_of
-from tcpharness.monitor.reading import Place, copy_capture, lacking, read_capture
+from tcpharness.monitor.command import filled
+from tcpharness.monitor.post import FOLDER, Post
+from tcpharness.monitor.process import lacking
+from tcpharness.monitor.reading import Place, copy_capture, read_capture
 from tcpharness.monitor.words import STDERR, STDOUT, fail
-from tcpharness.scenario.model import Case
-from tcpharness.scenario.monitor import Description, MonitorUse
-from tcpharness.scenario.plan import Plan
-
-Post = tuple[MonitorUse, Description, str, str, str]  # what stands where: vantage, host, interface
+from tcpharness.scenario.monitor import Command, Description
 
 
 class MonitorRoom:
-    """`async with MonitorRoom(spawner, workdir) as room: outcomes = await room.read(...)`."""
+    """`async with MonitorRoom(spawner, workdir) as room: await room.read(posts, captures, folder)`."""
 
     def __init__(self, spawner: Spawner, workdir: Path) -> None:
         self._place = Place(spawner, workdir)
         self._workdir = workdir
         self._at_once = asyncio.Semaphore(max(2, os.cpu_count() or 2))
-        self._versions: dict[tuple[str, ...], asyncio.Task[str]] = {}
+        self._said: dict[tuple[str, ...], asyncio.Task[Said]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,97 +37,83 @@ class MonitorRoom:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._versions.values():
+        for task in self._said.values():
             task.cancel()
-        await asyncio.gather(*self._versions.values(), return_exceptions=True)
+        await asyncio.gather(*self._said.values(), return_exceptions=True)
         self._place.close()
 
     async def read(
-        self, plan: Plan, captures: Mapping[str, CaptureOutcome], folder: Path
+        self, posts: Sequence[Post], captures: Mapping[str, CaptureOutcome], folder: Path
     ) -> list[MonitorOutcome]:
         """All monitors of a case that read captures, each at each of its vantages."""
-        posts = [post for post in posts_of(plan) if post[1].read is not None]
-        copies: dict[str, Path | None] = {}
-        for _, _, vantage, _, _ in posts:
-            if vantage not in copies:
-                copies[vantage] = self._copy(captures.get(vantage), folder, vantage)
-        return list(
-            await asyncio.gather(*(self._read(post, plan, copies[post[2]], folder) for post in posts))
-        )
+        reading = [post for post in posts if post.description.read is not None]
+        copies = {v: copied(captures.get(v), folder, v) for v in {post.vantage for post in reading}}
+        return list(await asyncio.gather(*(self._read(post, copies[post.vantage]) for post in reading)))
 
-    def _copy(self, capture: CaptureOutcome | None, folder: Path, vantage: str) -> Path | None:
-        if capture is None or capture.text or not Path(capture.file).exists():
-            return None
-        path = folder / "monitors" / f"{vantage}.pcap"
-        path.parent.mkdir(exist_ok=True)
-        copy_capture(capture, path)
-        return path
-
-    async def _read(self, post: Post, plan: Plan, capture: Path | None, folder: Path) -> MonitorOutcome:
-        use, description, vantage, host, interface = post
-        outcome = MonitorOutcome(use.name, vantage, host, interface)
-        outcome.lacking = self.lacking(description)
+    async def _read(self, post: Post, capture: Path | None) -> MonitorOutcome:
+        outcome, description = post.outcome(), post.description
+        outcome.lacking = await self.lacking(description)
         if outcome.lacking is not None:
             return outcome
-        own = folder / "monitors" / f"{use.name}-{vantage}"
-        own.mkdir(parents=True)
-        outcome.directory = str(own)
+        post.folder.mkdir(parents=True)
         if capture is None:
-            fail(outcome, f"there is no capture at {vantage} that it could read", own)
+            fail(outcome, f"there is no capture at {post.vantage} that it could read", post.folder)
             return outcome
-        base = Path(plan.case.file).parent
-        words = {
-            "pcap": str(capture.absolute()),
-            "out": str(own.absolute()),
-            "host": host,
-            "vantage": vantage,
-            **options_of(use, description, base),
-        }
+        words = {"pcap": str(capture.absolute()), **post.words()}
         assert description.read is not None
         outcome.command = " ".join(filled(description.read, words))
         async with self._at_once:
             outcome.version = await self.version(description)
-            await read_capture(description, outcome, words, self._place, own)
+            await read_capture(description, outcome, words, self._place, post.folder)
         return outcome
 
-    def lacking(self, description: Description) -> str | None:
+    async def lacking(self, description: Description) -> str | None:
+        """What this machine hasn't got for it, in words."""
         if description.root and not is_root():
-            return f"{description.name} needs root"
-        return lacking(description)
+            return "it needs root"
+        why = lacking(description)
+        if why is not None or description.needs is None:
+            return why
+        said = await self._once(description, description.needs)
+        return None if said.fine else f"this machine can't run it: {said.last or 'its `needs` fails'}"
 
     async def version(self, description: Description) -> str:
         """What the program says of its version, asked once in a run; "" when nothing."""
         if description.version is None:
             return ""
-        key = description.version.words
-        if key not in self._versions:
-            self._versions[key] = asyncio.create_task(self._ask_version(description))
-        return await asyncio.shield(self._versions[key])
+        return (await self._once(description, description.version)).first
 
-    async def _ask_version(self, description: Description) -> str:
-        assert description.version is not None
-        folder = self._workdir / f"version-{description.name}"
-        folder.mkdir(exist_ok=True)
-        await self._place.run(description, description.version, {}, folder)
+    async def _once(self, description: Description, command: Command) -> Said:
+        """A command whose answer is the same in all of a run."""
+        key = (description.name, *command.words)
+        if key not in self._said:
+            self._said[key] = asyncio.create_task(self._ask(description, command, len(self._said)))
+        return await asyncio.shield(self._said[key])
+
+    async def _ask(self, description: Description, command: Command, number: int) -> Said:
+        folder = self._workdir / f"asked-{number}-{description.name}"
+        folder.mkdir(parents=True)
+        ended = await self._place.run(description, command, {}, folder)
         said = [(folder / name).read_text(errors="replace") for name in (STDOUT, STDERR)]
-        for file in folder.iterdir():
-            if file.is_file():
-                file.unlink()
-        return next((line.strip() for text in said for line in text.splitlines() if line.strip()), "")
+        shutil.rmtree(folder)
+        lines = [line.strip() for text in said for line in text.splitlines() if line.strip()]
+        return Said(ended.problem is None, lines[0] if lines else "", lines[-1] if lines else "")
 
 
-def posts_of(plan: Plan) -> list[Post]:
-    """Each monitor at each of its vantages: those it names, those something is expected at, or all."""
-    where = {vantage: (host, interface) for vantage, host, interface in plan.vantages}
-    posts: list[Post] = []
-    for use in plan.case.monitors:
-        assert use.description is not None
-        for vantage in vantages_of(use, plan.case) or tuple(where):
-            host, interface = where.get(vantage, (vantage.partition(".")[0], ""))
-            posts.append((use, use.description, vantage, host, interface))
-    return posts
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command went, and the first and last line of what it said."""
+
+    fine: bool
+    first: str
+    last: str
 
 
-def vantages_of(use: MonitorUse, case: Case) -> tuple[str, ...]:
-    expected = [e.vantage for e in case.expect.monitors if e.monitor == use.name]
-    return tuple(dict.fromkeys([*use.vantages, *expected]))
+def copied(capture: CaptureOutcome | None, folder: Path, vantage: str) -> Path | None:
+    """The capture for monitors; None when there is none that could be read."""
+    if capture is None or capture.text or not Path(capture.file).exists():
+        return None
+    path = folder / FOLDER / f"{vantage}.pcap"
+    path.parent.mkdir(exist_ok=True)
+    copy_capture(capture, path)
+    return path

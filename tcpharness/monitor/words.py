@@ -39,11 +39,11 @@ def take_text(description: Description, text: str, folder: Path, outcome: Monito
 
 def output_text(description: Description, folder: Path) -> str:
     """Raises Unwritten."""
-    pattern = description.output.file
-    files = sorted(folder.glob(pattern)) if pattern else [folder / STDOUT]
-    files = [file for file in files if file.is_file()]
-    if not files:
-        raise Unwritten(f"it wrote no {pattern}")
+    patterns = description.output.file
+    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    files = [file for file in (found if patterns else [folder / STDOUT]) if file.is_file()]
+    if not files and not description.output.optional:
+        raise Unwritten(f"it wrote no {' or '.join(patterns)}")
     size = sum(file.stat().st_size for file in files)
     if size > description.most_bytes:
         raise Unwritten(flood(description))

@@ -134,8 +134,7 @@ def made(
     description: Description, record: Any, name: str, own: list[str], rule: NameRule | None
 ) -> MonitorFinding:
     paths = description.fields
-    counted = first(record, (rule.count,) if rule and rule.count else paths.count)
-    count, frame = number_of(counted), number_of(first(record, paths.frame))
+    frame = number_of(first(record, paths.frame))
     return MonitorFinding(
         name=name,
         own=tuple(own),
@@ -143,9 +142,16 @@ def made(
         time_ns=time_of(first(record, paths.time), paths.unit_ns),
         frame=int(frame) if frame is not None else 0,
         flow=flow_of(description, record),
-        count=int(count) if count is not None else 1,
+        count=count_of(record, rule.count if rule and rule.count else paths.count[:1]),
         text=text_of(first(record, paths.text) or "")[:MOST_TEXT],
     )
+
+
+def count_of(record: Any, paths: Iterable[str]) -> int:
+    """The sum of what stands there; one, where nothing does."""
+    numbers = [number_of(first(record, (path,))) for path in paths]
+    told = [number for number in numbers if number is not None]
+    return int(sum(told)) if told else 1
 
 
 def level_of(description: Description, record: Any, name: str, rule: NameRule | None) -> Level:

@@ -63,7 +63,7 @@ class NameRule:
     name: str
     own: tuple[str, ...] = ()
     when: tuple[tuple[Test, ...], ...] = ()
-    count: str | None = None  # the field that says how many
+    count: tuple[str, ...] = ()  # the fields that say how many; their sum
     level: Level | None = None
 
 
@@ -73,7 +73,8 @@ class Output:
 
     format: Format
     at: Place
-    file: str = ""  # below {out}, a glob; empty: what it prints
+    file: tuple[str, ...] = ()  # below {out}, globs; none: what it prints
+    optional: bool = False  # a file that is not there is an empty one
     header: bool = True  # csv, tsv: the first line names the columns
     columns: tuple[str, ...] = ()  # csv, tsv: their names, when no line says them
     separator: str = ","
@@ -137,6 +138,8 @@ class Description:
     program: str = ""  # that must be installed
     package: str = ""  # Debian's, that brings it
     version: Command | None = None
+    needs: Command | None = None  # ends with 0 where this machine can run it
+    setup: Command | None = None  # live, ask: run on the host before that
     read: Command | None = None
     live: Command | None = None
     ask: Command | None = None

@@ -10,8 +10,8 @@ from tcpharness.scenario.monitor import Command, Description
 from tcpharness.scenario.problem import nearest, one_of, quoted
 
 BRACED = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
-READ_WORDS = ("pcap", "out", "host", "vantage")
-LIVE_WORDS = ("iface", "out", "host", "vantage", "ended")
+READ_WORDS = ("pcap", "out", "host", "vantage", "iface", "address")
+LIVE_WORDS = ("iface", "out", "host", "vantage", "address", "ended")
 
 
 def check_description(made: Description, fields: Fields) -> bool:
@@ -42,6 +42,8 @@ def _companions(made: Description) -> Iterator[Problem]:
         given = {"ready": made.ready, "beside": made.beside, "settled": made.settled}
         for key in [key for key, value in given.items() if value]:
             yield key, f"{quoted(key)} means nothing without live"
+    if made.setup and made.read:
+        yield "setup", '"setup" means nothing with read'
     if made.every_ns and (made.ask is None or made.live is not None):
         yield "every", '"every" means nothing without ask, or beside live'
 
@@ -69,7 +71,7 @@ def used_fields(made: Description) -> set[str]:
     paths = {p for part in (f.name, f.time, f.src, f.sport, f.dst, f.dport, f.frame, f.count, f.level, f.text)
              for p in part}  # fmt: skip
     tests = [t for rule in made.names for group in rule.when for t in group] + list(made.output.only)
-    return paths | {t.field for t in tests} | {r.count for r in made.names if r.count}
+    return paths | {t.field for t in tests} | {path for rule in made.names for path in rule.count}
 
 
 # --- placeholders
@@ -95,7 +97,7 @@ def _placeholders(made: Description, fields: Fields) -> bool:
 
 
 def _commands(made: Description) -> Iterator[tuple[str, Command]]:
-    for key in ("read", "live", "ask", "settled"):
+    for key in ("read", "live", "ask", "settled", "setup"):
         command = getattr(made, key)
         if command is not None:
             yield key, command
