@@ -1,0 +1,65 @@
+"""How the canary's frames are known: by their MACs, and by addresses that no host owns.
+
+    0a 63 61 6e SS SS    whom it is for, nobody; SS SS: the frame's number, from 0
+    06 63 61 6e 61 NN    whom it is from; NN: the number of the vantage
+    198.18.NN.CC         who opens conversation CC at vantage NN; 198.19.NN.CC answers
+    2001:2:0:NN::CC      the same for IPv6; 2001:2:0:1NN::CC answers
+
+Both networks are for benchmarks (RFC 2544, RFC 5180): no lab uses them. The receiver's MAC is no
+group's and no interface's, so every kernel drops such a frame before it looks into it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+MAC_HEAD = b"\x06cana"
+NOBODY = b"\x0acan"
+NOT_CANARY = "not (ether[6:4] == 0x0663616e)"  # as a capture filter
+NETWORKS = (ip_network("198.18.0.0/15"), ip_network("2001:2::/48"))
+MOST_VANTAGES = 256
+
+
+def is_canary(frame: bytes) -> bool:
+    """True for an Ethernet frame of a canary, also one that was cut behind its MACs."""
+    return frame[6:11] == MAC_HEAD
+
+
+def vantage_of(frame: bytes) -> int:
+    """The number of the vantage whose canary it is."""
+    return frame[11]
+
+
+def number_of(frame: bytes) -> int:
+    """Its place in that canary, from 0."""
+    return int.from_bytes(frame[4:6], "big")
+
+
+def macs(vantage: int, number: int) -> bytes:
+    """The first twelve bytes of a frame."""
+    return NOBODY + number.to_bytes(2, "big") + MAC_HEAD + bytes((vantage,))
+
+
+def addresses(vantage: int, conversation: int, version: int) -> tuple[str, str]:
+    """Who opens the conversation, and who answers."""
+    if version == 6:
+        return f"2001:2:0:{vantage:x}::{conversation:x}", f"2001:2:0:1{vantage:02x}::{conversation:x}"
+    return f"198.18.{vantage}.{conversation}", f"198.19.{vantage}.{conversation}"
+
+
+def place_of(address: str) -> tuple[int, int] | None:
+    """(vantage, conversation) of one of its addresses; None for any other."""
+    if not address.startswith(("198.1", "2001:2:")):
+        return None
+    packed = ip_address(address).packed
+    if len(packed) == 4:
+        return (packed[2], packed[3]) if packed[:2] in (b"\xc6\x12", b"\xc6\x13") else None
+    return (packed[7], packed[15]) if packed[:6] == b"\x20\x01\0\x02\0\0" else None
+
+
+def is_reserved(network: str) -> bool:
+    """True for an address or a network that meets those of the canary, which no lab may use."""
+    given = ip_network(network, strict=False)
+    return any(
+        given.overlaps(own) for own in NETWORKS if own.version == given.version and given.prefixlen > 0
+    )
