@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,8 @@ from tcpharness.monitor.command import filled
 from tcpharness.monitor.post import FOLDER, Post
 from tcpharness.monitor.process import lacking
 from tcpharness.monitor.reading import Place, copy_capture, read_capture
-from tcpharness.monitor.words import STDERR, STDOUT, fail
+from tcpharness.monitor.session import Failed, Sessions
+from tcpharness.monitor.words import STDERR, STDOUT, fail, take, take_text
 from tcpharness.scenario.monitor import Command, Description
 
 
@@ -28,6 +30,7 @@ class MonitorRoom:
     def __init__(self, spawner: Spawner, workdir: Path) -> None:
         self._place = Place(spawner, workdir)
         self._workdir = workdir
+        self._sessions = Sessions(self._place, workdir)
         self._at_once = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         self._said: dict[tuple[str, ...], asyncio.Task[Said]] = {}
 
@@ -40,6 +43,7 @@ class MonitorRoom:
         for task in self._said.values():
             task.cancel()
         await asyncio.gather(*self._said.values(), return_exceptions=True)
+        self._sessions.close()
         self._place.close()
 
     async def read(
@@ -64,8 +68,33 @@ class MonitorRoom:
         outcome.command = " ".join(filled(description.read, words))
         async with self._at_once:
             outcome.version = await self.version(description)
-            await read_capture(description, outcome, words, self._place, post.folder)
+            if description.feed is None:
+                await read_capture(description, outcome, words, self._place, post.folder)
+            else:
+                await self._feed(description, outcome, words, capture, post.folder)
         return outcome
+
+    async def _feed(
+        self,
+        description: Description,
+        outcome: MonitorOutcome,
+        words: Mapping[str, str],
+        capture: Path,
+        folder: Path,
+    ) -> None:
+        """By the process that lives for the session."""
+        outcome.started_ns = time.time_ns()
+        try:
+            text, before, outcome.duration_ns = await self._sessions.read(description, capture, words, folder)
+        except (Failed, OSError) as error:
+            outcome.error = str(error)
+            return
+        if description.feed is not None and description.feed.pipe:
+            take_text(unmarked(description), text, folder, outcome)
+            for finding in outcome.findings:
+                finding.frame = max(0, finding.frame - before)
+        else:
+            take(description, folder, outcome)
 
     async def lacking(self, description: Description) -> str | None:
         """What this machine hasn't got for it, in words."""
@@ -107,6 +136,13 @@ class Said:
     fine: bool
     first: str
     last: str
+
+
+def unmarked(description: Description) -> Description:
+    """Without the records of the frames that end captures."""
+    assert description.feed is not None
+    output = description.output
+    return replace(description, output=replace(output, unless=description.feed.mark))
 
 
 def copied(capture: CaptureOutcome | None, folder: Path, vantage: str) -> Path | None:

@@ -33,7 +33,7 @@ def findings_of(description: Description, records: Iterable[Any]) -> list[Monito
 def unmatched(description: Description, read: Records) -> str | None:
     """Why the description can't be meant for these records; None when it may be."""
     used = sorted(used_fields(description))
-    records = [r for r in read.records if all(holds(test, r) for test in description.output.only)]
+    records = [record for record in read.records if is_meant(description, record)]
     if read.columns and (missing := [path for path in used if path not in read.columns]):
         return f"its records have no field {missing[0]}; they have {listed(read.columns)}"
     if not records or any(values(record, path) for record in records for path in used):
@@ -54,7 +54,7 @@ def wrong_times(description: Description, records: Iterable[Any]) -> str | None:
 
 def of_record(description: Description, record: Any) -> Iterator[MonitorFinding]:
     """Those of one record: none when `only` leaves it out, or nothing in it is a name or fits one."""
-    if not all(holds(test, record) for test in description.output.only):
+    if not is_meant(description, record):
         return
     own = [text_of(value) for path in description.fields.name for value in values(record, path)]
     fitting = most_specific([rule for rule in description.names if fits(rule, own, record)])
@@ -66,6 +66,14 @@ def of_record(description: Description, record: Any) -> Iterator[MonitorFinding]
         finding = made(description, record, own[0], own[1:], None)
         if finding.count:
             yield finding
+
+
+def is_meant(description: Description, record: Any) -> bool:
+    """`only` holds, and `unless` does not."""
+    output = description.output
+    if output.unless and all(holds(test, record) for test in output.unless):
+        return False
+    return all(holds(test, record) for test in output.only)
 
 
 def fits(rule: NameRule, own: list[str], record: Any) -> bool:

@@ -82,6 +82,7 @@ class Output:
     pattern: tuple[str, ...] = ()  # lines: regular expressions with named groups, tried in order
     records: str = ""  # json: the path to the list, or the mapping, of records
     only: tuple[Test, ...] = ()  # a record for which these don't hold is passed over
+    unless: tuple[Test, ...] = ()  # one for which all these hold is, too
     ignore: str = ""  # a line that this regular expression finds is none of the records
 
 
@@ -123,7 +124,7 @@ class Feed:
     socket: str = ""
     hello: str = ""
     send: str = ""
-    done: str = ""  # asked until its answer has `idle`
+    done: tuple[str, ...] = ()  # asked until each answer has `idle`
     idle: str = ""
 
 

@@ -51,6 +51,8 @@ def _companions(made: Description) -> Iterator[Problem]:
 def _session(made: Description) -> Iterator[Problem]:
     if (made.per == "session") != (made.feed is not None):
         yield "per", "per: session and feed belong together; expected both"
+    if made.feed is not None and made.feed.pipe and made.output.format in ("json", "prometheus"):
+        yield "output", "its records must come one by one, to be told apart; expected lines of them"
     if made.per == "session" and made.read is None:
         yield "per", "only what reads captures lives for a session; expected read"
 
