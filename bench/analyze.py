@@ -2,9 +2,10 @@
 
 python bench/analyze.py [FOLDER] [--rounds 3] [--skip tshark ...]
 
-The files are made by bench/traffic.py unless FOLDER has them. Rows: packets per second, the ratio to tshark
-and to tcptrace, resident memory. "interpreted" is the same sources without the compiled core. Checksums are
-verified by us, and by nobody else here.
+The files are made by bench/traffic.py unless FOLDER has them. Rows: packets per second of processor time
+(each of them works on one), the ratio to tshark and to tcptrace, resident memory (at least this script's
+own). "interpreted" is the same sources without the compiled core. Checksums are verified by us and by
+tcpdump -v, not by the others.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Program:
     slow: bool = False
     env: dict[str, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # a machine that others use as well gives less of its time
     resident_mb: float = 0.0
 
     def run(self, files: list[Path]) -> None:
@@ -48,6 +50,7 @@ class Program:
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         self.seconds.append(time.perf_counter() - began)
+        self.cpu.append(usage.ru_utime + usage.ru_stime)
         self.resident_mb = max(self.resident_mb, usage.ru_maxrss / 1024)
         assert child.returncode == 0, f"{self.name} ended with {child.returncode}"
 
@@ -99,9 +102,7 @@ def measure(title: str, file: Path, scratch: Path, plain: Path, rounds: int, ski
     for _ in range(rounds):
         for program in table:
             program.run([begin if program.slow else file])
-    rates = {
-        p.name: min(whole, SLOW_PACKETS if p.slow else whole) / statistics.median(p.seconds) for p in table
-    }
+    rates = {p.name: min(whole, SLOW_PACKETS if p.slow else whole) / statistics.median(p.cpu) for p in table}
     print(f"\n{title}: {whole:,} packets")
     for program in table:
         rate = rates[program.name]

@@ -516,10 +516,12 @@ def check_sums(segment: Segment, this: Side, verify: bool) -> int:
     if not verify:
         return 0
     data = segment.data
-    if segment.version == 4 and sum16(data, segment.ip_at, segment.ip_at + segment.ip_header_len) % 0xFFFF:
-        # Zero: left to the device like the TCP sum; what arrives damaged holds anything but that.
-        if segment.ip_cksum == 0:
-            return 0
+    # An IP sum of zero is left to the device, as the TCP sum may be; what arrives damaged holds anything else.
+    if (
+        segment.version == 4
+        and sum16(data, segment.ip_at, segment.ip_at + segment.ip_header_len) % 0xFFFF
+        and segment.ip_cksum
+    ):
         this.cksum, this.usable = "ip", False
         this.cksum_right = checksum.ip_checksum(segment.ip_header)
         return CKSUM
