@@ -1,0 +1,169 @@
+"""What was truly sent again, and why; what we said of it; and how often that was right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from accuracy_trace import Flow, Sent, sent_by
+
+from tcpharness.analysis.finding import Finding
+from tcpharness.packet.address import address_text
+from tcpharness.packet.segment import FIN, SYN, decode
+from tcpharness.verdict.tallies import Tallier
+
+FAMILY = ("retransmission", "syn_retransmission", "synack_retransmission", "spurious_retransmission")
+# Ours are finer: `recovery` is what follows `fast`, and the kernel counts both as fast retransmissions.
+SAME = {"recovery": "fast"}
+Frames = list[tuple[int, bytes]]
+
+
+@dataclass(slots=True)
+class Score:
+    """Of one detector or kind: how many it found rightly, wrongly, and not at all."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    def add(self, other: Score) -> None:
+        self.right += other.right
+        self.wrong += other.wrong
+        self.missed += other.missed
+
+    @property
+    def precision(self) -> float | None:
+        said = self.right + self.wrong
+        return self.right / said if said else None
+
+    @property
+    def recall(self) -> float | None:
+        there = self.right + self.missed
+        return self.right / there if there else None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A segment that its sender's kernel has sent again."""
+
+    frame: int
+    time_ns: int
+    flow: Flow
+    kind: str  # "": the kernel was not asked
+    traced: bool
+
+
+@dataclass(slots=True)
+class Weighed:
+    """One host's sending in one run: scores by name, and each difference in words."""
+
+    scores: dict[str, Score] = field(default_factory=dict)
+    misses: list[str] = field(default_factory=list)
+
+    def of(self, name: str) -> Score:
+        return self.scores.setdefault(name, Score())
+
+
+def truths(
+    frames: Frames, own: str, everybody: Iterable[str], trace: Mapping[Flow, list[Sent]]
+) -> list[Truth]:
+    """The segments of the host with the address `own` that end where its sending had been before: the
+    kernel's own test, by which TcpRetransSegs counts."""
+    found = []
+    tallier = Tallier([own], list(everybody))
+    for number, (time_ns, frame) in enumerate(frames, 1):
+        before = tallier.tally.sent_again
+        tallier.count([(time_ns, frame)], {frame[6:12]})
+        if tallier.tally.sent_again > before:
+            found.append(truth_of(number, time_ns, frame, trace))
+    return found
+
+
+def truth_of(number: int, time_ns: int, frame: bytes, trace: Mapping[Flow, list[Sent]]) -> Truth:
+    segment = decode(frame, time_ns=time_ns, frame=number)
+    flow = (
+        address_text(segment.src_bytes), segment.sport, address_text(segment.dst_bytes), segment.dport
+    )  # fmt: skip
+    sent = sent_by(trace.get(flow, []), time_ns)
+    kind = sent.kind if sent else ""
+    if segment.flags & SYN:
+        kind = "syn"
+    elif segment.flags & FIN and not segment.payload_len:
+        kind = "fin"
+    return Truth(number, time_ns, flow, kind, sent is not None)
+
+
+def said(findings: Iterable[Finding], own: str) -> dict[int, Finding]:
+    """What we said of the segments that this address sent, by frame."""
+    return {f.frame: f for f in findings if f.name in FAMILY and f.flow is not None and f.flow.src == own}
+
+
+def kind_said(finding: Finding) -> str:
+    kind = "syn" if finding.name.startswith("syn") else finding.kind
+    return SAME.get(kind, kind)
+
+
+def weigh(true: list[Truth], ours: Mapping[int, Finding]) -> Weighed:
+    """Segment by segment."""
+    weighed = Weighed()
+    weigh_frames(weighed, "retransmission", {t.frame for t in true}, set(ours))
+    for each in true:
+        finding = ours.get(each.frame)
+        weigh_kind(weighed, each, finding)
+        if finding is None:
+            weighed.misses.append(f"frame {each.frame}: {each.kind or 'sent again'}, not found")
+        elif each.kind and kind_said(finding) != each.kind:
+            text = f"{each.kind}, called {kind_said(finding)}: {finding.text}"
+            weighed.misses.append(f"frame {each.frame}: {text}")
+    for frame in sorted(ours.keys() - {t.frame for t in true}):
+        kind = kind_said(ours[frame])
+        weighed.of(kind).wrong += 1
+        weighed.misses.append(f"frame {frame}: sent once, called {kind}: {ours[frame].text}")
+    return weighed
+
+
+def weigh_frames(weighed: Weighed, name: str, true: set[int], called: set[int]) -> None:
+    weighed.of(name).add(Score(len(true & called), len(called - true), len(true - called)))
+
+
+def weigh_kind(weighed: Weighed, true: Truth, finding: Finding | None) -> None:
+    """What is rightly found, by the kernel's kind; of another kind it is missed there and wrong here."""
+    if not true.kind:
+        return
+    called = kind_said(finding) if finding is not None else None
+    if called == true.kind:
+        weighed.of(true.kind).right += 1
+        return
+    weighed.of(true.kind).missed += 1
+    if called is not None:
+        weighed.of(called).wrong += 1
+
+
+# --- the counters
+
+
+def counted(counters: Mapping[str, int]) -> dict[str, int]:
+    """What the kernel counted: of all, and of those kinds that it counts segment by segment."""
+    return {
+        "retransmission": counters.get("TcpRetransSegs", 0),
+        "syn": counters.get("TcpExtTCPSynRetrans", 0),
+        "fast": counters.get("TcpExtTCPFastRetrans", 0),
+        "slow_start": counters.get("TcpExtTCPSlowStartRetrans", 0),
+    }
+
+
+def disagreements(true: list[Truth], counters: Mapping[str, int], traced: bool) -> list[str]:
+    """Where our own truth is not the kernel's: nothing may be concluded from such a run."""
+    if not counters:
+        return ["no counters"]
+    number = counters.get("TcpRetransSegs", 0)
+    wrong = [] if len(true) == number else [f"{len(true)} segments sent again, TcpRetransSegs {number}"]
+    untraced = sum(not t.traced for t in true)
+    if traced and untraced:
+        wrong.append(f"{untraced} of {len(true)} segments were not traced")
+    return wrong
+
+
+def kinds_of(true: list[Truth]) -> Counter[str]:
+    return Counter(t.kind for t in true)

@@ -1,0 +1,169 @@
+"""bench/accuracy: the same scenarios from the same seed, the kernel's trace read, and the arithmetic."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tcpharness.analysis.finding import Finding, FlowKey
+from tcpharness.scenario.load import load
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+from accuracy_scenarios import scenario_text  # noqa: E402
+from accuracy_trace import Sent, read_trace, sent_by  # noqa: E402
+from accuracy_truth import Score, Truth, disagreements, said, weigh  # noqa: E402
+
+CLIENT, SERVER = "10.0.16.1", "10.0.16.2"
+FLOW = (CLIENT, 40000, SERVER, 105)
+ENDS = "family=AF_INET sport=40000 dport=105 saddr=10.0.16.1 daddr=10.0.16.2 saddrv6=:: daddrv6=::"
+
+
+def test_the_same_seed_draws_the_same_scenarios() -> None:
+    assert [scenario_text(7, n) for n in range(20)] == [scenario_text(7, n) for n in range(20)]
+
+
+def test_another_seed_or_number_draws_others() -> None:
+    drawn = {scenario_text(seed, n).partition("\n")[2] for seed in (1, 2) for n in range(100)}
+    assert len(drawn) == 200
+
+
+def test_all_that_is_drawn_can_be_loaded() -> None:
+    for number in range(200):
+        (case,) = load(scenario_text(3, number), f"{number}.yaml")
+        assert len(case.endpoints) == 2
+
+
+def test_all_sorts_of_trouble_are_drawn() -> None:
+    texts = "".join(scenario_text(1, n) for n in range(100))
+    sorts = (
+        "bursts", "loss", "reordering", "duplication", "lost ACKs", "no SACK", "no timestamps", "jitter",
+        "a small window", "a delay that grows", "a lost SYN", "cubic", "reno", "bbr", "ip: 4", "ip: 6",
+    )  # fmt: skip
+    assert [sort for sort in sorts if sort not in texts] == []
+
+
+# --- the kernel's trace
+
+
+def line(name: str, fields: str, at: str = "5.000100", cpu: int = 0) -> str:
+    return f"  python-7  [{cpu:03}] ..s1. {at}: {name}: {fields}\n"
+
+
+def stack(*functions: str, cpu: int = 0) -> str:
+    lines = "".join(f" => {function}\n" for function in functions)
+    return line("<stack trace>", "", cpu=cpu).replace(": <stack trace>: ", ": <stack trace>") + lines
+
+
+def read(*texts: str) -> list[Sent]:
+    found, lost = read_trace("".join(texts).splitlines(keepends=True), epoch_ns=0)
+    assert lost == 0
+    return found.get(FLOW, [])
+
+
+AGAIN = line("tcp_retransmit_skb", f"skbaddr=1 skaddr=2 {ENDS} state=TCP_ESTABLISHED err=0")
+QUEUE = stack("__tcp_retransmit_skb", "tcp_retransmit_skb", "tcp_xmit_retransmit_queue.part.0", "tcp_ack")
+
+
+@pytest.mark.parametrize(
+    ("functions", "kind"),
+    [
+        (("__tcp_retransmit_skb", "tcp_send_loss_probe"), "tlp"),
+        (("__tcp_retransmit_skb", "tcp_retransmit_timer"), "rto"),
+        (("__tcp_retransmit_skb", "tcp_xmit_retransmit_queue.part.0"), "fast"),
+        (("__tcp_retransmit_skb", "something_new"), ""),
+    ],
+)
+def test_the_stack_tells_the_kind(functions: tuple[str, ...], kind: str) -> None:
+    assert [sent.kind for sent in read(AGAIN, stack(*functions))] == [kind]
+
+
+def test_recovery_after_a_timeout_is_slow_start() -> None:
+    lost = line("tcp_cong_state_set", f"{ENDS} cong_state=4")
+    mended = line("tcp_cong_state_set", f"{ENDS} cong_state=0")
+    assert [s.kind for s in read(lost, AGAIN, QUEUE, mended, AGAIN, QUEUE)] == ["slow_start", "fast"]
+
+
+def test_a_syn_is_one_whoever_sends_it() -> None:
+    syn = line("tcp_retransmit_skb", f"skbaddr=1 skaddr=2 {ENDS} state=TCP_SYN_SENT err=0")
+    assert [sent.kind for sent in read(syn, stack("tcp_retransmit_timer"))] == ["syn"]
+
+
+def test_what_could_not_be_sent_is_none() -> None:
+    assert read(AGAIN.replace("err=0", "err=-11"), stack("tcp_retransmit_timer")) == []
+
+
+def test_stacks_of_two_processors_may_be_mixed() -> None:
+    other = line("tcp_cong_state_set", f"{ENDS} cong_state=0", cpu=1)
+    assert [sent.kind for sent in read(AGAIN, other, QUEUE)] == ["fast"]
+
+
+def test_lost_events_are_counted() -> None:
+    assert read_trace(["CPU:1 [LOST 12 EVENTS]\n"], 0)[1] == 12
+
+
+def test_a_segment_belongs_to_the_event_just_behind_it() -> None:
+    early, late = Sent(5_000_000, "fast", ()), Sent(9_000_000, "rto", ())
+    assert sent_by([early, late], 4_990_000) is early
+    assert sent_by([early, late], 5_100_000) is late
+    assert sent_by([early, late], 9_100_000) is None
+
+
+# --- the arithmetic
+
+
+def truth(frame: int, kind: str) -> Truth:
+    return Truth(frame, frame, FLOW, kind, traced=True)
+
+
+def finding(frame: int, kind: str, name: str = "retransmission", src: str = CLIENT) -> Finding:
+    return Finding(name, "warning", frame, frame, FlowKey(src, 40000, SERVER, 105), "because", kind=kind)
+
+
+def test_each_segment_is_right_wrong_or_missed() -> None:
+    true = [truth(1, "fast"), truth(2, "rto"), truth(3, "tlp"), truth(4, "syn"), truth(5, "fast")]
+    found = [
+        finding(1, "fast"),
+        finding(2, "slow_start"),
+        finding(4, "syn", "synack_retransmission"),
+        finding(5, "recovery"),
+        finding(6, "fast"),
+    ]
+    weighed = weigh(true, {f.frame: f for f in found})
+    assert weighed.scores == {
+        "retransmission": Score(right=4, wrong=1, missed=1),
+        "fast": Score(right=2, wrong=1, missed=0),
+        "rto": Score(right=0, wrong=0, missed=1),
+        "slow_start": Score(right=0, wrong=1, missed=0),
+        "tlp": Score(right=0, wrong=0, missed=1),
+        "syn": Score(right=1, wrong=0, missed=0),
+    }
+    assert len(weighed.misses) == 3  # frames 2, 3 and 6
+
+
+def test_only_what_the_host_has_sent_is_its() -> None:
+    mine, other = finding(1, "fast"), finding(2, "fast", src=SERVER)
+    gap = finding(3, "", name="gap")
+    assert said([mine, other, gap], CLIENT) == {1: mine}
+
+
+def test_precision_and_recall() -> None:
+    score = Score(right=3, wrong=1, missed=2)
+    assert (score.precision, score.recall) == (0.75, 0.6)
+    assert (Score().precision, Score().recall) == (None, None)
+    score.add(Score(right=1))
+    assert score == Score(right=4, wrong=1, missed=2)
+
+
+def test_a_run_in_which_the_kernel_counts_otherwise_tells_nothing() -> None:
+    true = [truth(1, "fast")]
+    assert disagreements(true, {"TcpRetransSegs": 1}, traced=True) == []
+    assert disagreements(true, {"TcpRetransSegs": 2}, traced=True) == [
+        "1 segments sent again, TcpRetransSegs 2"
+    ]
+    untraced = [Truth(1, 1, FLOW, "", traced=False)]
+    assert disagreements(untraced, {"TcpRetransSegs": 1}, traced=True) == ["1 of 1 segments were not traced"]
+    assert disagreements(untraced, {"TcpRetransSegs": 1}, traced=False) == []
+    assert disagreements(true, {}, traced=True) == ["no counters"]
