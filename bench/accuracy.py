@@ -1,32 +1,35 @@
 """Our detectors against the kernel that did it: random scenarios, segment by segment.
 
     bench/accuracy [--runs 100] [--seed 1] [--keep DIR] [--only N[,N...]]
+    bench/accuracy --again DIR          once more over captures that were kept, with the detectors as they are
 
-Each run is an ordinary scenario (kept, with its captures, where something differs, under --keep; all of them
-with --keep-all). What was sent again is known from the sender's own capture and from TcpRetransSegs, which
-have to agree; why, from the tracepoint tcp_retransmit_skb with the kernel's stack and tcp_cong_state_set,
-where tracefs lets us. Beside it what tshark says of the same captures, where it is installed.
+Each run is an ordinary scenario (kept, with its captures and what was true of them, where something differs,
+under --keep; all of them with --keep-all). What was sent again is known from the sender's own capture and
+from TcpRetransSegs, which have to agree; why, from the tracepoint tcp_retransmit_skb with the kernel's stack
+and tcp_cong_state_set, where tracefs lets us.
 Exit status: 0; 1 when recall or precision at the sender is below what is wanted.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
 sys.path.insert(0, str(Path(__file__).parent))
 from accuracy_scenarios import scenario_text
 from accuracy_trace import Flow, Sent, read_trace
-from accuracy_truth import Frames, Score, Weighed, disagreements, said, truths, weigh
+from accuracy_truth import Frames, Score, Truth, Weighed, disagreements, said, truths, weigh
 
+from tcpharness.analysis.capture import analyze
 from tcpharness.lab.door import enter
 from tcpharness.packet.pcap import Reader
 from tcpharness.run import Options, run_cases
@@ -37,6 +40,7 @@ from tcpharness.verdict.result import Result
 BATCH = 40
 WANTED = {"retransmission": 0.999}
 WANTED_OF_KINDS = 0.97
+TRUE = "true.json"
 KINDS = ("rto", "fast", "slow_start", "tlp", "syn", "fin")
 
 
@@ -131,33 +135,61 @@ def frames_of(result: Result, host: str) -> Frames | None:
         return [(frame.time_ns, frame.data) for frame in Reader(file)]
 
 
-def look(result: Result, trace: dict[Flow, list[Sent]], traced: bool, totals: Totals) -> bool:
-    """Weighs one run; True when there is something to keep."""
-    totals.runs += 1
-    totals.outcomes[result.verdict.outcome] += 1
+@dataclass(slots=True)
+class Sender:
+    """A host that has sent something, with what is true of it."""
+
+    name: str  # of its run, and its own
+    capture: Path
+    own: str  # address
+    true: list[Truth]
+
+
+def senders_of(
+    result: Result, trace: dict[Flow, list[Sent]], traced: bool, totals: Totals
+) -> tuple[list[Sender], bool]:
+    """Those of whom all is known; True when something has to be kept, to be looked into."""
     name = Path(result.case.file).stem
     addresses = {s.host: s.local[0] for s in result.evidence.sockets if s.remote[1]}
-    kept = False
+    found, strange = [], False
     for host, own in addresses.items():
-        frames, report = frames_of(result, host), result.evidence.captures[host].report
-        if frames is None or report is None:
+        frames = frames_of(result, host)
+        if frames is None:
             totals.left_out.append(f"{name} {host}: its capture is not whole")
             continue
         true = truths(frames, own, addresses.values(), trace)
         wrong = disagreements(true, result.evidence.counters.get(host, {}), traced)
         if wrong:
             totals.left_out.append(f"{name} {host}: {'; '.join(wrong)}")
-            kept = True
-            continue
-        weighed = weigh(true, said(report.findings, own))
-        totals.add(weighed)
-        totals.misses += [f"{name} {host} {miss}" for miss in weighed.misses]
-        kept = kept or bool(weighed.misses)
-    if result.verdict.outcome in ("fail", "void"):
-        totals.left_out.append(
-            f"{name}: {result.verdict.outcome}: {result.verdict.reason or result.verdict.failures}"
-        )
-    return kept
+            strange = True
+        else:
+            found.append(Sender(f"{name} {host}", Path(result.evidence.captures[host].file), own, true))
+    return found, strange
+
+
+def weigh_sender(sender: Sender, totals: Totals) -> bool:
+    """True when something differs."""
+    with open(sender.capture, "rb") as file:
+        findings = analyze(file).findings
+    weighed = weigh(sender.true, said(findings, sender.own))
+    totals.add(weighed)
+    totals.misses += [f"{sender.name} {miss}" for miss in weighed.misses]
+    return bool(weighed.misses)
+
+
+def look(
+    result: Result, trace: dict[Flow, list[Sent]], traced: bool, totals: Totals
+) -> tuple[list[Sender], bool]:
+    """Weighs one run; True when there is something to keep."""
+    totals.runs += 1
+    verdict = result.verdict
+    totals.outcomes[verdict.outcome] += 1
+    senders, strange = senders_of(result, trace, traced, totals)
+    differ = [weigh_sender(sender, totals) for sender in senders]
+    if verdict.outcome in ("fail", "void"):
+        why = verdict.reason or "; ".join(str(failure) for failure in verdict.failures)
+        totals.left_out.append(f"{Path(result.case.file).stem}: {verdict.outcome}: {why}")
+    return senders, strange or any(differ)
 
 
 def figure(value: float | None) -> str:
@@ -194,20 +226,34 @@ def play(args: argparse.Namespace, scratch: Path, totals: Totals) -> None:
             results = run_cases(cases, Options(jobs=args.jobs, out=folder / "out"), Silent())
             trace = tracer.take()
             for result in results:
-                differs = look(result, trace, tracer.epoch_ns is not None, totals)
+                senders, differs = look(result, trace, tracer.epoch_ns is not None, totals)
                 if args.keep and (differs or args.keep_all) and result.out_dir:
-                    keep(result, args.keep)
+                    keep(result, senders, args.keep)
             shutil.rmtree(folder)
             print(f"{totals.runs} runs, {len(totals.misses)} differences", file=sys.stderr, flush=True)
     finally:
         tracer.close()
 
 
-def keep(result: Result, folder: Path) -> None:
+def keep(result: Result, senders: list[Sender], folder: Path) -> None:
     source = Path(result.case.file)
     place = folder / source.stem
     shutil.copytree(str(result.out_dir), place, dirs_exist_ok=True)
     shutil.copy(source, place)
+    told = [
+        {"name": s.name, "capture": s.capture.name, "own": s.own, "true": [asdict(t) for t in s.true]}
+        for s in senders
+    ]
+    (place / TRUE).write_text(json.dumps(told) + "\n")
+
+
+def again(folder: Path, totals: Totals) -> None:
+    """What was kept, by the detectors as they are now."""
+    for path in sorted(folder.rglob(TRUE)):
+        totals.runs += 1
+        for told in json.loads(path.read_text()):
+            true = [Truth(**{**each, "flow": tuple(each["flow"])}) for each in told["true"]]
+            weigh_sender(Sender(told["name"], path.parent / told["capture"], told["own"], true), totals)
 
 
 def numbers_of(text: str) -> list[int]:
@@ -225,14 +271,22 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="scenarios and captures where something differs"
     )
+    parser.add_argument("--again", type=Path, metavar="DIR", help="nothing is run: what was kept there")
     parser.add_argument("--keep-all", action="store_true", help="and all others")
     parser.add_argument("--show", type=int, default=40, metavar="N", help="so many differences")
     args = parser.parse_args()
-    enter()
     totals = Totals()
     with ExitStack() as stack:
+        if args.again:
+            again(args.again, totals)
+            return tell(args, totals)
+        enter()
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accuracy-")))
         play(args, scratch, totals)
+    return tell(args, totals)
+
+
+def tell(args: argparse.Namespace, totals: Totals) -> int:
     print(f"{totals.runs} runs of seed {args.seed}, {totals.hosts} senders: {dict(totals.outcomes)}")
     print("\n".join(table(totals.ours)))
     for title, lines in (("left out", totals.left_out), ("differs", totals.misses)):

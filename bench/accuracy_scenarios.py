@@ -149,16 +149,16 @@ def talk(drawn: Drawn, controls: tuple[str, ...]) -> dict[str, Any]:
     """The client sends, in one piece or in several; the server may answer, or be slow to read."""
     draw = drawn.draw
     sends: list[Any] = []
-    if drawn.chance(0.4, "pieces"):
+    if drawn.chance(0.35, "pieces"):
         for _ in range(draw.randint(3, 12)):
             sends += [{"send": f"{draw.randint(1, 12000)} B"}, {"pause": drawn.ms(5, 120)}]
     else:
-        sends.append({"send": f"{draw.choice((16, 64, 128, 256, 400))} KiB"})
+        sends.append({"send": f"{draw.choice((16, 64, 128, 256, 512, 768))} KiB"})
     reads: list[Any] = []
     if drawn.chance(0.15, "a slow reader"):
         reads += [{"receive": "1 B"}, {"pause": drawn.ms(50, 400)}]
     reads.append({"receive": "eof"})
-    if drawn.chance(0.2, "an answer"):
+    if drawn.chance(0.25, "an answer"):
         reads.append({"send": f"{draw.randint(1, 120_000)} B"})
     control = draw.choice(controls)
     drawn.what.append(control)
