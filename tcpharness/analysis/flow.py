@@ -1002,7 +1002,11 @@ def note_trigger(segment: Segment, this: Side) -> None:
     """Where the sender's recovery stands after a segment that was sent again."""
     if this.order == NEEDLESS:
         return
+    if this.recover < 0 and this.loss_recover < 0:
+        this.repair_tsval = segment.tsval
     if this.trigger == "rto":
+        # Linux doubts a timeout (RFC 5682) unless it ends a recovery.
+        this.timeout_doubted = this.recover < 0 or this.rto_count > 0
         if this.first_was_probe:
             this.rto_count = 0
         if not this.rto_count:
@@ -1011,8 +1015,12 @@ def note_trigger(segment: Segment, this: Side) -> None:
         this.rto_last_ns = this.loss_ns = segment.time_ns
         this.loss_recover = this.max_end
         this.recover = -1
+    elif this.trigger == "slow_start":
+        this.timeout_doubted = False
     elif this.trigger == "fast":
         this.recover = this.max_end
+        this.loss_recover = -1
+        this.timeout_doubted = False
     elif this.trigger == "tlp":
         this.tlp_sent = True
 
@@ -1125,6 +1133,8 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
             break
         done += 1
         if not sent.acked_ns:
+            if not sent.sacked:
+                reached(sent, other, now)
             sent.acked_ns = now
             newest = sent
             if sent.finding is not None:
@@ -1148,10 +1158,35 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
         other.sacked = above_only(other.sacked, ack)
     if other.recover >= 0 and seq_diff(ack, other.recover) >= 0:
         other.recover = -1
-    if other.loss_recover >= 0 and seq_diff(ack, other.loss_recover) >= 0:
-        other.loss_recover = -1
+    if other.loss_recover >= 0:
+        note_undo(segment, other)
+        if seq_diff(ack, other.loss_recover) >= 0:
+            other.loss_recover = -1
     if other.probe_end >= 0 and seq_diff(ack, other.probe_end) >= 0:
         other.probe_end = -1
+
+
+def reached(sent: Sent, side: Side, now: int) -> None:
+    """The receiver has it, as it tells for the first time (RFC 8985 6.2 step 2, RFC 5682 3.1 step 3b)."""
+    if sent.last_ns > side.rack_ns and (sent.count == 1 or now - sent.last_ns >= side.rtt_min):
+        side.rack_ns = sent.last_ns
+    if not side.timeout_doubted or side.loss_recover < 0:
+        return
+    if sent.count > 1 and not (side.sack_ok and side.other.sack_ok) and side.options_known:
+        side.timeout_undone = -1  # without SACK that one alone may be what has come
+    elif sent.count == 1 and not side.timeout_undone and seq_diff(sent.end, side.loss_recover) <= 0:
+        side.timeout_undone = 1
+
+
+def note_undo(segment: Segment, side: Side) -> None:
+    """A timeout that proves to have been needless is taken back: the sender is in no recovery any more."""
+    if side.loss_recover < 0:
+        return
+    # RFC 3522: what is echoed was sent before anything was sent again.
+    early = segment.tsecr >= 0 and side.repair_tsval >= 0 and seq_diff(segment.tsecr, side.repair_tsval) < 0
+    if side.timeout_undone > 0 or early:
+        side.loss_recover = side.recover = -1
+    side.timeout_undone = 0
 
 
 def note_slow(segment: Segment, this: Side, other: Side, rtt: int, done: int) -> None:
@@ -1211,17 +1246,19 @@ def score(segment: Segment, this: Side, other: Side) -> None:
     for number in range(1 if this.is_dsack else 0, segment.sack_count):
         left, right = segment.sack_left(number), segment.sack_right(number)
         if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):
-            merge(other, left, right)
+            merge(other, left, right, segment.time_ns)
+    if other.timeout_undone:
+        note_undo(segment, other)
 
 
-def merge(other: Side, left: int, right: int) -> None:
+def merge(other: Side, left: int, right: int, now: int) -> None:
     """One more block on the scoreboard, and its mark on the records it covers."""
     for block in other.sacked:
         # Nearly always a block that has grown at its end, and touches no other.
         if seq_diff(block.left, left) <= 0 <= seq_diff(block.right, left):
             if alone(other, block, right):
                 fresh, block.right = block.right, right
-                mark(other, block.left, right, fresh)
+                mark(other, block.left, right, fresh, now)
                 return
     fresh = left  # records that end below have their mark already
     kept: list[Block] = []
@@ -1235,7 +1272,7 @@ def merge(other: Side, left: int, right: int) -> None:
             right = block.right
     kept.append(Block(left, right))
     other.sacked = tuple(kept[-MOST_SACKED:])
-    mark(other, left, right, fresh)
+    mark(other, left, right, fresh, now)
 
 
 def alone(side: Side, grown: Block, right: int) -> bool:
@@ -1246,7 +1283,7 @@ def alone(side: Side, grown: Block, right: int) -> bool:
     return True
 
 
-def mark(side: Side, left: int, right: int, fresh: int) -> None:
+def mark(side: Side, left: int, right: int, fresh: int, now: int) -> None:
     """The records inside left:right are reported; those that end at or below `fresh` have been before."""
     low, high = 0, len(side.sent)
     while low < high:
@@ -1261,6 +1298,8 @@ def mark(side: Side, left: int, right: int, fresh: int) -> None:
         if seq_diff(sent.seq, right) >= 0:
             break
         if seq_diff(sent.seq, left) >= 0 and seq_diff(sent.end, right) <= 0:
+            if not sent.sacked and not sent.acked_ns:
+                reached(sent, side, now)
             sent.sacked = True
 
 

@@ -4,6 +4,7 @@ from tcpharness.analysis.state cimport Block, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
+cdef long long SCHEDULING_NS, AT_ONCE_NS
 cdef long long UNKNOWN_RTT_NS, REORDERING_TIMER_NS, LONGEST_PROBE_NS, OUTSIDE_SLACK
 cdef long long S_PROBE, S_CONFLICT, S_COPY, S_AGAIN, S_NEEDLESS, S_LATE, S_AHEAD, S_OUTSIDE, S_OLD_ACK
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD, FIN, RST, SYN
@@ -29,5 +30,12 @@ cpdef bint above(Segment segment, Side this) except -1
 cpdef bint all_sacked(Segment segment, Side this) except -1
 @cython.locals(sent=Sent)
 cpdef bint conflicts(Segment segment, list records) except -1
-@cython.locals(now="long long", prompt="bint", reported="bint")
+@cython.locals(now="long long", prompt="bint", asked="bint")
 cpdef str trigger(Segment segment, Side this)
+@cython.locals(away="long long")
+cpdef bint just_asked(Segment segment, Side this) except -1
+cpdef bint reported(Segment segment, Side this) except -1
+@cython.locals(sent=Sent)
+cpdef bint lost_again(Side this) except -1
+@cython.locals(sent=Sent, now="long long", trip="long long", away="long long", waited="long long")
+cpdef bint timer_ran_out(Segment segment, Side this) except -1

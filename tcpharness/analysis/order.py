@@ -21,6 +21,8 @@ COPY_WITHOUT_ID_NS = 10 * MS
 WINDOW_JUST_OPENED_NS = 100 * MS  # a probe and the update may cross
 KEEP_ALIVE_IDLE_NS = 500 * MS
 SHORTEST_TIMER_NS = 5 * MS  # no rto_min that anybody sets is smaller
+SCHEDULING_NS = 10 * MS
+AT_ONCE_NS = MS
 UNKNOWN_RTT_NS = 3 * MS
 REORDERING_TIMER_NS = 2 * MS
 LONGEST_PROBE_NS = 400 * MS
@@ -207,17 +209,57 @@ def trigger(segment: Segment, this: Side) -> str:
     this.evidence = f"{this.elapsed_ns / MS:.3f} ms after it was last sent"
     if segment.flags & FIN and not segment.payload_len:
         return "fin"
-    prompt = this.acked_ns >= 0 and (now - this.acked_ns) * 10 < this.rto_ns() * 7
-    if this.loss_recover >= 0 and seq_diff(segment.seq, this.loss_recover) < 0:
-        if this.acked_ns > this.loss_ns and prompt:
-            this.evidence = "on an ACK after a timeout, before all of that flight was acknowledged"
-            return "slow_start"
+    asked = reported(segment, this) or just_asked(segment, this)
+    if this.loss_recover >= 0 and this.acked_ns <= this.loss_ns:
         this.evidence += ", nothing heard since the last timeout"
         return "rto"
-    reported = this.dup_acks >= 3 or above(segment, this)
-    if prompt and (reported or this.recover >= 0):
+    if timer_ran_out(segment, this):
+        return silent(segment, this, asked)
+    if this.loss_recover >= 0:
+        if lost_again(this):
+            # Linux leaves the slow start when a segment is lost a second time.
+            return in_recovery(this)
+        this.evidence = "on an ACK after a timeout, before all of that flight was acknowledged"
+        return "slow_start"
+    prompt = this.acked_ns >= 0 and (now - this.acked_ns) * 10 < this.rto_ns() * 7
+    if prompt and (asked or this.recover >= 0):
         return in_recovery(this)
-    return silent(segment, this, reported)
+    return silent(segment, this, asked)
+
+
+def reported(segment: Segment, this: Side) -> bool:
+    """True when the receiver tells of a loss: 3 duplicate ACKs, bytes above it, or what was sent later."""
+    if this.dup_acks >= 3 or above(segment, this):
+        return True
+    return this.again is not None and this.again.last_ns < this.rack_ns
+
+
+def just_asked(segment: Segment, this: Side) -> bool:
+    """True when it follows a duplicate ACK at once: fewer than three do for a sender that knows its path."""
+    away = max(this.other.rtt_min, 0)
+    return bool(this.dup_acks) and segment.time_ns - this.acked_ns <= away + AT_ONCE_NS
+
+
+def lost_again(this: Side) -> bool:
+    """True when it was sent again after the timeout, and what was sent after that has come."""
+    sent = this.again
+    return sent is not None and this.loss_ns <= sent.last_ns < this.rack_ns
+
+
+def timer_ran_out(segment: Segment, this: Side) -> bool:
+    """True when no ACK can have made the sender send this: it is the first outstanding segment, a timer's."""
+    if this.acked and seq_diff(segment.seq, this.una) > 0:
+        return False
+    now, trip, away = segment.time_ns, max(this.srtt, 0), max(this.other.rtt_min, 0)
+    waited = this.elapsed_ns if this.una_ns < 0 else min(this.elapsed_ns, now - this.una_ns)
+    if waited < max(trip, SHORTEST_TIMER_NS):
+        return False
+    # An ACK is answered at once, or after the reordering timer, which is a round trip at most (RFC 8985 6.2).
+    if this.acked_ns < 0 or now - this.acked_ns > away + trip + SCHEDULING_NS:
+        return True
+    # An ACK came meanwhile, but of nothing that was sent after the last repeat.
+    sent = this.again
+    return sent is not None and sent.count > 1 and sent.last_ns >= max(this.una_ns, this.rack_ns)
 
 
 def was_probe(this: Side, sent: Sent) -> bool:

@@ -41,7 +41,8 @@ cdef class Side:
     cdef public int dup_acks, resent, done, held
     cdef public tuple damaged, holes, sacked
     cdef public list sent
-    cdef public long long loss_ns, loss_recover, recover, rto_first_ns, rto_last_ns
+    cdef public long long loss_ns, loss_recover, rack_ns, recover, repair_tsval, rto_first_ns, rto_last_ns
+    cdef public char timeout_doubted, timeout_undone
     cdef public unsigned int rto_frame
     cdef public int rto_count
     cdef public char tlp_sent, edge_of_syn, win_known

@@ -121,9 +121,10 @@ class Side:
         "acked", "acked_ns", "bytes", "damaged", "dup_acks", "fin_acked", "fin_ns", "fin_seq", "frames",
         "done", "held", "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started",
         "una", "una_ns",
-        # its recovery: end of a fast recovery, of a timeout's slow start
-        "loss_ns", "loss_recover", "recover", "repairing", "rto_count", "rto_first_ns", "rto_frame",
-        "rto_last_ns", "tlp_sent",
+        # its recovery: end of a fast recovery, of a timeout's slow start; when the last was sent of what has
+        # reached the receiver; whether its last timeout may prove needless
+        "loss_ns", "loss_recover", "rack_ns", "recover", "repair_tsval", "repairing", "rto_count",
+        "rto_first_ns", "rto_frame", "rto_last_ns", "timeout_doubted", "timeout_undone", "tlp_sent",
         # the window it offers
         "calm", "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1",
         "zero_count",
@@ -171,7 +172,9 @@ class Side:
         self.holes: tuple[Hole, ...] = ()
         self.sacked: tuple[Block, ...] = ()
         self.sent: list[Sent] = []
-        self.loss_ns = self.loss_recover = self.recover = -1
+        self.loss_ns = self.loss_recover = self.rack_ns = self.recover = self.repair_tsval = -1
+        self.timeout_doubted = False
+        self.timeout_undone = 0  # 1: by this ACK; -1: not by this ACK
         self.rto_count = self.rto_first_ns = self.rto_last_ns = self.rto_frame = 0
         self.tlp_sent = False
         self.edge_of_syn = self.win_known = False
