@@ -19,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
 sys.path.insert(0, str(Path(__file__).parent))
+import accuracy_tshark
 from accuracy_scenarios import scenario_text
 from accuracy_trace import Flow, Sent, read_trace
 from accuracy_truth import Frames, Score, Truth, Weighed, disagreements, said, truths, weigh
@@ -52,13 +54,18 @@ class Totals:
     hosts: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     ours: dict[str, Score] = field(default_factory=dict)
+    tshark: dict[str, Score] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     misses: list[str] = field(default_factory=list)
 
     def add(self, weighed: Weighed) -> None:
         self.hosts += 1
-        for name, score in weighed.scores.items():
-            self.ours.setdefault(name, Score()).add(score)
+        add(self.ours, weighed.scores)
+
+
+def add(scores: dict[str, Score], more: Mapping[str, Score]) -> None:
+    for name, score in more.items():
+        scores.setdefault(name, Score()).add(score)
 
 
 class Tracer:
@@ -143,6 +150,7 @@ class Sender:
     capture: Path
     own: str  # address
     true: list[Truth]
+    frames: int  # in the capture
 
 
 def senders_of(
@@ -163,7 +171,8 @@ def senders_of(
             totals.left_out.append(f"{name} {host}: {'; '.join(wrong)}")
             strange = True
         else:
-            found.append(Sender(f"{name} {host}", Path(result.evidence.captures[host].file), own, true))
+            file = Path(result.evidence.captures[host].file)
+            found.append(Sender(f"{name} {host}", file, own, true, len(frames)))
     return found, strange
 
 
@@ -192,13 +201,24 @@ def look(
     return senders, strange or any(differ)
 
 
+def beside(senders: list[Sender], scratch: Path, totals: Totals) -> None:
+    """tshark over the same captures; those of clients and of servers apart, for both hold the same flows."""
+    for host in ("client", "server"):
+        of_host = [sender for sender in senders if sender.name.endswith(f" {host}")]
+        if not of_host or not accuracy_tshark.is_there():
+            continue
+        said_of = accuracy_tshark.flagged([(s.capture, s.frames) for s in of_host], scratch)
+        for sender, said_by_tshark in zip(of_host, said_of, strict=True):
+            add(totals.tshark, accuracy_tshark.score(sender.true, said_by_tshark, sender.own))
+
+
 def figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def table(scores: dict[str, Score]) -> list[str]:
+def table(scores: dict[str, Score], names: Iterable[str]) -> list[str]:
     lines = [f"{'':16} {'there':>7} {'right':>7} {'wrong':>6} {'missed':>6} {'precision':>9} {'recall':>7}"]
-    for name in ("retransmission", *KINDS, *sorted(scores.keys() - {"retransmission", *KINDS})):
+    for name in (*names, *sorted(scores.keys() - set(names))):
         score = scores.get(name, Score())
         lines.append(
             f"{name:16} {score.right + score.missed:7} {score.right:7} {score.wrong:6} {score.missed:6}"
@@ -225,10 +245,13 @@ def play(args: argparse.Namespace, scratch: Path, totals: Totals) -> None:
             cases = cases_of(args.seed, numbers[start : start + BATCH], folder)
             results = run_cases(cases, Options(jobs=args.jobs, out=folder / "out"), Silent())
             trace = tracer.take()
+            of_batch = []
             for result in results:
                 senders, differs = look(result, trace, tracer.epoch_ns is not None, totals)
                 if args.keep and (differs or args.keep_all) and result.out_dir:
                     keep(result, senders, args.keep)
+                of_batch += senders
+            beside(of_batch, scratch, totals)
             shutil.rmtree(folder)
             print(f"{totals.runs} runs, {len(totals.misses)} differences", file=sys.stderr, flush=True)
     finally:
@@ -240,20 +263,21 @@ def keep(result: Result, senders: list[Sender], folder: Path) -> None:
     place = folder / source.stem
     shutil.copytree(str(result.out_dir), place, dirs_exist_ok=True)
     shutil.copy(source, place)
-    told = [
-        {"name": s.name, "capture": s.capture.name, "own": s.own, "true": [asdict(t) for t in s.true]}
-        for s in senders
-    ]
+    told = [{**asdict(sender), "capture": sender.capture.name} for sender in senders]
     (place / TRUE).write_text(json.dumps(told) + "\n")
 
 
-def again(folder: Path, totals: Totals) -> None:
+def again(folder: Path, scratch: Path, totals: Totals) -> None:
     """What was kept, by the detectors as they are now."""
+    senders: list[Sender] = []
     for path in sorted(folder.rglob(TRUE)):
         totals.runs += 1
         for told in json.loads(path.read_text()):
             true = [Truth(**{**each, "flow": tuple(each["flow"])}) for each in told["true"]]
-            weigh_sender(Sender(told["name"], path.parent / told["capture"], told["own"], true), totals)
+            senders.append(Sender(**{**told, "capture": path.parent / told["capture"], "true": true}))
+            weigh_sender(senders[-1], totals)
+    for start in range(0, len(senders), 2 * BATCH):
+        beside(senders[start : start + 2 * BATCH], scratch, totals)
 
 
 def numbers_of(text: str) -> list[int]:
@@ -277,18 +301,21 @@ def main() -> int:
     args = parser.parse_args()
     totals = Totals()
     with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accuracy-")))
         if args.again:
-            again(args.again, totals)
+            again(args.again, scratch, totals)
             return tell(args, totals)
         enter()
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accuracy-")))
         play(args, scratch, totals)
     return tell(args, totals)
 
 
 def tell(args: argparse.Namespace, totals: Totals) -> int:
     print(f"{totals.runs} runs of seed {args.seed}, {totals.hosts} senders: {dict(totals.outcomes)}")
-    print("\n".join(table(totals.ours)))
+    print("\n".join(table(totals.ours, ("retransmission", *KINDS))))
+    if totals.tshark:
+        print(f"tshark {accuracy_tshark.version()}:")
+        print("\n".join(table(totals.tshark, ("retransmission", "or out of order", "fast"))))
     for title, lines in (("left out", totals.left_out), ("differs", totals.misses)):
         for line in lines[: args.show]:
             print(f"{title}: {line}")

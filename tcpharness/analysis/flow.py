@@ -1168,11 +1168,12 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
 
 def reached(sent: Sent, side: Side, now: int) -> None:
     """The receiver has it, as it tells for the first time (RFC 8985 6.2 step 2, RFC 5682 3.1 step 3b)."""
-    if sent.last_ns > side.rack_ns and (sent.count == 1 or now - sent.last_ns >= side.rtt_min):
+    # One that came back sooner than any trip took is an answer to an earlier copy.
+    if sent.last_ns > side.rack_ns and (sent.count == 1 or (now - sent.last_ns) * 8 >= side.rtt_min * 7):
         side.rack_ns = sent.last_ns
     if not side.timeout_doubted or side.loss_recover < 0:
         return
-    if sent.count > 1 and not (side.sack_ok and side.other.sack_ok) and side.options_known:
+    if sent.count > 1 and not side.uses_sack():
         side.timeout_undone = -1  # without SACK that one alone may be what has come
     elif sent.count == 1 and not side.timeout_undone and seq_diff(sent.end, side.loss_recover) <= 0:
         side.timeout_undone = 1

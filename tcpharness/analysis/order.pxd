@@ -22,7 +22,7 @@ cpdef long long look_ahead(Segment segment, Side this, Side other) except -1
 cpdef long long look_back(Segment segment, Side this) except -1
 @cython.locals(found="list", sent=Sent)
 cpdef list overlapping(Segment segment, Side this)
-@cython.locals(sent=Sent, gap="long long")
+@cython.locals(sent=Sent, other=Side, gap="long long")
 cpdef bint is_copy(Segment segment, Side this, list records) except -1
 @cython.locals(block=Block)
 cpdef bint above(Segment segment, Side this) except -1
@@ -30,12 +30,14 @@ cpdef bint above(Segment segment, Side this) except -1
 cpdef bint all_sacked(Segment segment, Side this) except -1
 @cython.locals(sent=Sent)
 cpdef bint conflicts(Segment segment, list records) except -1
-@cython.locals(now="long long", prompt="bint", asked="bint")
+@cython.locals(now="long long", prompt="bint", asked="bint", kind="str")
 cpdef str trigger(Segment segment, Side this)
-@cython.locals(away="long long")
 cpdef bint just_asked(Segment segment, Side this) except -1
+@cython.locals(away="long long")
+cpdef bint answers_ack(Segment segment, Side this) except -1
 cpdef bint reported(Segment segment, Side this) except -1
 @cython.locals(sent=Sent)
 cpdef bint lost_again(Side this) except -1
-@cython.locals(sent=Sent, now="long long", trip="long long", away="long long", waited="long long")
+@cython.locals(sent=Sent, now="long long", trip="long long", away="long long", waited="long long",
+               answer="long long")
 cpdef bint timer_ran_out(Segment segment, Side this) except -1

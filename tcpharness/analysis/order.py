@@ -131,7 +131,9 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     """The same frame a second time: IP id, ack, window and timestamp (under the checksum) are the same."""
     if len(records) != 1:
         return False
-    sent = records[0]
+    sent, other = records[0], this.other
+    if segment.flags & SYN and other.syns > this.syns and other.last_ns > sent.last_ns:
+        return False  # a SYN-ACK that answers another copy of the SYN
     if sent.seq != segment.seq or sent.end != segment.next_seq or sent.flags != segment.flags:
         return False
     if segment.cksum != sent.sum or segment.tsval != sent.tsval:
@@ -224,7 +226,10 @@ def trigger(segment: Segment, this: Side) -> str:
     prompt = this.acked_ns >= 0 and (now - this.acked_ns) * 10 < this.rto_ns() * 7
     if prompt and (asked or this.recover >= 0):
         return in_recovery(this)
-    return silent(segment, this, asked)
+    kind = silent(segment, this, asked)
+    if kind == "unknown" and this.order != NEEDLESS and answers_ack(segment, this):
+        return in_recovery(this)  # a partial ACK, or one that tells a sender more than us
+    return kind
 
 
 def reported(segment: Segment, this: Side) -> bool:
@@ -236,14 +241,18 @@ def reported(segment: Segment, this: Side) -> bool:
 
 def just_asked(segment: Segment, this: Side) -> bool:
     """True when it follows a duplicate ACK at once: fewer than three do for a sender that knows its path."""
+    return bool(this.dup_acks) and answers_ack(segment, this)
+
+
+def answers_ack(segment: Segment, this: Side) -> bool:
     away = max(this.other.rtt_min, 0)
-    return bool(this.dup_acks) and segment.time_ns - this.acked_ns <= away + AT_ONCE_NS
+    return this.acked_ns >= 0 and segment.time_ns - this.acked_ns <= away + AT_ONCE_NS
 
 
 def lost_again(this: Side) -> bool:
     """True when it was sent again after the timeout, and what was sent after that has come."""
     sent = this.again
-    return sent is not None and this.loss_ns <= sent.last_ns < this.rack_ns
+    return sent is not None and sent.count > 1 and this.loss_ns <= sent.last_ns < this.rack_ns
 
 
 def timer_ran_out(segment: Segment, this: Side) -> bool:
@@ -254,8 +263,9 @@ def timer_ran_out(segment: Segment, this: Side) -> bool:
     waited = this.elapsed_ns if this.una_ns < 0 else min(this.elapsed_ns, now - this.una_ns)
     if waited < max(trip, SHORTEST_TIMER_NS):
         return False
-    # An ACK is answered at once, or after the reordering timer, which is a round trip at most (RFC 8985 6.2).
-    if this.acked_ns < 0 or now - this.acked_ns > away + trip + SCHEDULING_NS:
+    # An ACK is answered at once; with SACK, after the reordering timer, a round trip at most (RFC 8985 6.2).
+    answer = away + SCHEDULING_NS + (trip if this.uses_sack() else 0)
+    if this.acked_ns < 0 or now - this.acked_ns > answer:
         return True
     # An ACK came meanwhile, but of nothing that was sent after the last repeat.
     sent = this.again

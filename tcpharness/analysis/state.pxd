@@ -82,6 +82,7 @@ cdef class Side:
     cpdef long long rto_ns(self)
     cpdef bint ids_count(self)
     cpdef int sent_before(self, Segment segment, long long ip_id, long long tsval)
+    cpdef bint uses_sack(self)
     cpdef bint troubled(self)
     @cython.locals(sent=Sent)
     cpdef bint sent_lately(self, long long seq)

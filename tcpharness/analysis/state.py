@@ -292,6 +292,10 @@ class Side:
         if len(self.bad_findings) < 3:
             self.bad_findings += (finding,)
 
+    def uses_sack(self) -> bool:
+        """True unless the SYNs have told that its data is not reported by SACK."""
+        return not self.options_known or bool(self.sack_ok and self.other.sack_ok)
+
     def troubled(self) -> bool:
         """True while the receiver reports a hole, or a recovery is under way."""
         return bool(self.dup_acks) or self.recover >= 0 or self.loss_recover >= 0
