@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tcpharness import __version__
+from tcpharness.argument import limits, nanoseconds, positive
 
 if TYPE_CHECKING:
     from tcpharness.scenario.model import Case
@@ -118,6 +119,26 @@ def write_reports(args: argparse.Namespace, results: Sequence[object]) -> None:
         from tcpharness.report.junit import results_as_junit
 
         args.junit.write_text(results_as_junit(results))  # type: ignore[arg-type]
+
+
+def score_command(args: argparse.Namespace) -> int:
+    from tcpharness.lab.door import NoPrivilege, enter
+
+    cases = chosen(args, load_cases(args.paths))
+    try:
+        enter()
+        from tcpharness.run import Lacking
+        from tcpharness.score_page import score_page
+    except NoPrivilege as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
+    try:
+        return score_page(args, cases)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    except Lacking as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
 
 
 # --- which scenarios ---------------------------------------------------------------------------
@@ -283,21 +304,6 @@ def serve_command(args: argparse.Namespace) -> int:
 # --- the parser --------------------------------------------------------------------------------
 
 
-def nanoseconds(text: str) -> int:
-    from tcpharness.scenario.quantity import time_ns
-
-    try:
-        return time_ns(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tcpharness",
@@ -307,6 +313,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tcpharness {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_run(commands)
+    add_score(commands)
     add_list(commands)
     add_analyze(commands)
     add_words(commands)
@@ -352,6 +359,23 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     run.add_argument("--fail-fast", action="store_true", help="stop at the first case that does not pass")
     add_detectors(run)
     run.set_defaults(command=run_command)
+
+
+def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
+    example = "example: tcpharness score scenarios --monitors tshark,rules.yaml --fail-under recall=0.95"
+    score = commands.add_parser("score", help="what monitors see of scenarios, and what not", epilog=example)
+    add_selection(score)
+    add = score.add_argument
+    add("--monitors", required=True, metavar="LIST",
+        help="names, and files that describe or list monitors, with commas between them")  # fmt: skip
+    add("--format", choices=("text", "json", "csv", "md"), default="text", help="(default: text)")
+    add("--fail-under", type=limits, default={}, metavar="LIMITS",
+        help="exit with 1 when a monitor is below: recall=0.95,precision=0.9")  # fmt: skip
+    add("-j", "--jobs", type=positive, default=12, help="how many cases at once, at the most (default: 12)")
+    add("--seed", type=int, default=1, help="draw the cases' randomness from this number (default: 1)")
+    add("--out", type=Path, metavar="DIR", help="keep all captures and what the monitors wrote here")
+    add("--all", action="store_true", help="show the packets of every miss, not of the first of each kind")
+    score.set_defaults(command=score_command)
 
 
 def add_list(commands: Commands[argparse.ArgumentParser]) -> None:

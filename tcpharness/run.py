@@ -375,6 +375,7 @@ class Runner:
             environment=run.evidence.environment,
             versions=self.versions,
             out_dir=str(directory),
+            names=names_of(run.plan),
         )
         self._keep_or_forget(result, directory)
         return result

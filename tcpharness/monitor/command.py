@@ -12,7 +12,10 @@ from pathlib import Path
 from tcpharness.scenario.monitor import Command, Description, MonitorUse
 
 WORD = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
-OURSELVES = [sys.executable, "-m", "tcpharness"]
+# From wherever this one has come: a monitor's folder is not where the person stood.
+HOME = str(Path(__file__).parents[2])
+START = f"import sys; sys.path.insert(0, {HOME!r}); from tcpharness.cli import main; sys.exit(main())"
+OURSELVES = [sys.executable, "-c", START]
 
 
 def filled(command: Command, words: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ a file, or a function that gives either, or a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 from tcpharness.installed import any_package_has_some
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.monitor import Description, MonitorUse
-from tcpharness.scenario.monitor_load import load_description
+from tcpharness.scenario.monitor_load import load_description, load_monitors
+from tcpharness.scenario.place import Place
 from tcpharness.scenario.problem import Problem, ScenarioErrors, unknown
 
 GROUP = "tcpharness.monitors"
@@ -24,18 +25,23 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 def described(case: Case) -> tuple[MonitorUse, ...]:
     """The case's monitors, each with its description. Raises ScenarioErrors."""
+    return with_descriptions(case.monitors, case.file)
+
+
+def with_descriptions(uses: Iterable[MonitorUse], file: str) -> tuple[MonitorUse, ...]:
+    """Those that a file names. Raises ScenarioErrors."""
     problems: list[Problem] = []
-    found = tuple(_described(use, case, problems) for use in case.monitors)
+    found = tuple(_described(use, file, problems) for use in uses)
     if problems:
         raise ScenarioErrors(problems)
     return found
 
 
-def _described(use: MonitorUse, case: Case, problems: list[Problem]) -> MonitorUse:
+def _described(use: MonitorUse, file: str, problems: list[Problem]) -> MonitorUse:
     description = use.description
     try:
         if description is None:
-            description = _of_file(use, case) if use.file else _by_name(use)
+            description = _of_file(use, file) if use.file else _by_name(use)
     except ScenarioErrors as errors:
         problems += errors.problems
         return use
@@ -43,11 +49,12 @@ def _described(use: MonitorUse, case: Case, problems: list[Problem]) -> MonitorU
         if name not in description.options:
             text = unknown(f"option of {use.name}", name, description.options)
             problems.append(Problem(at, text))
-    return replace(use, description=replace(description, name=use.name))
+    names = description.names if use.names is None else use.names
+    return replace(use, description=replace(description, name=use.name, names=names))
 
 
-def _of_file(use: MonitorUse, case: Case) -> Description:
-    path = Path(case.file).parent / use.file
+def _of_file(use: MonitorUse, file: str) -> Description:
+    path = Path(file).parent / use.file
     try:
         return load_description(path.read_bytes(), str(path))
     except OSError as error:
@@ -98,8 +105,6 @@ def _of_point(point: Any) -> Iterator[Description]:
         given = point.load()
         given = given() if callable(given) else given
     except Exception as error:
-        from tcpharness.scenario.place import Place
-
         text = f"it can't be loaded: {type(error).__name__}: {error}"
         raise ScenarioErrors([Problem(Place(where, 1, 1), text)]) from None
     for each in given if isinstance(given, list | tuple) else [given]:
@@ -111,4 +116,30 @@ def _of_point(point: Any) -> Iterator[Description]:
             yield load_description(str(each), where)
 
 
-__all__ = ["described", "load_shipped", "of_packages", "shipped_names"]
+# --- named on the command line
+
+
+def named(word: str) -> tuple[MonitorUse, ...]:
+    """A monitor's name, or a file that describes or lists some. Raises ScenarioErrors, OSError.
+
+    Files that its options name are found from there, wherever the scenario lies.
+    """
+    if not (word.endswith((".yaml", ".yml")) or "/" in word):
+        at = Place(f"--monitors {word}", 1, 1)
+        return with_descriptions((MonitorUse(word, at, use=word),), "")
+    path = Path(word)
+    uses = with_descriptions(load_monitors(path.read_bytes(), word), word)
+    return tuple(_with_whole_paths(use, path.parent) for use in uses)
+
+
+def _with_whole_paths(use: MonitorUse, base: Path) -> MonitorUse:
+    assert use.description is not None
+    known = use.description.options
+    options = tuple(
+        (name, str((base / value).absolute()) if value and known[name].is_file else value, at)
+        for name, value, at in use.options
+    )
+    return replace(use, options=options)
+
+
+__all__ = ["described", "load_shipped", "named", "of_packages", "shipped_names"]

@@ -176,6 +176,7 @@ class MonitorUse:
     file: str = ""  # a file beside the scenario that holds it
     vantages: tuple[str, ...] = ()  # none: those of its expectations, or every capture
     options: tuple[tuple[str, str, Place], ...] = ()
+    names: tuple[NameRule, ...] | None = None  # instead of those of the description that is kept elsewhere
     description: Description | None = None
 
 

@@ -24,7 +24,7 @@ def _option(value: str, at: Place, scope: Scope) -> tuple[str, str, Place]:
 def _use(fields: Fields) -> Any:
     own = [key for key in OWN if key in fields]
     given = [key for key in ("use", "file") if key in fields]
-    described = [key for key in fields.nodes if key in DESCRIPTION_KEYS]
+    described = [key for key in fields.nodes if key in DESCRIPTION_KEYS and (key != "names" or own)]
     if len(given) > 1 or (given and described):
         text = f"it is described here and elsewhere ({listed([*given, *described])}); expected one of them"
         return fields.wrong(given[0], text)
@@ -42,6 +42,7 @@ def _use(fields: Fields) -> Any:
         file=fields.get("file", ""),
         vantages=fields.get("at", ()),
         options=fields.get("with", ()),
+        names=None if described else fields.get("names"),
         description=description,
     )
 

@@ -87,3 +87,4 @@ class Result:
     environment: dict[str, Any]
     versions: dict[str, str]
     out_dir: str | None
+    names: dict[str, str] = field(default_factory=dict)  # address -> host

@@ -88,10 +88,16 @@ def means(name: str, condition: str, words: frozenset[str]) -> bool:
 
 
 def delay_of(condition: str, reports: Iterable[MonitorFinding], truth: Iterable[Finding]) -> int | None:
-    """From the first packet of the condition to the first report of it, nanoseconds."""
+    """From the first packet of the condition to the first report since then, nanoseconds.
+
+    An earlier report was about something else. Monitors round their times, by a millisecond at most.
+    """
     begun = first_of(condition, truth)
-    told = min((r.time_ns for r in reports if r.time_ns is not None), default=None)
-    return None if begun is None or told is None else told - begun.time_ns
+    if begun is None:
+        return None
+    delays = [r.time_ns - begun.time_ns for r in reports if r.time_ns is not None]
+    since = [max(0, delay) for delay in delays if delay > -MS]
+    return min(since, default=None)
 
 
 def first_of(condition: str, truth: Iterable[Finding]) -> Finding | None:
@@ -190,7 +196,7 @@ class Scorecard:
     versions: dict[str, str] = field(default_factory=dict)
 
     def ranked(self) -> list[Score]:
-        """The best first: by the harmonic mean of recall and precision, then by name."""
+        """The best first, then by name. What one has no word for counts here as missed: it was not told."""
         return sorted(self.scores, key=lambda s: (-balance(s.in_all()), s.monitor))
 
     def conditions(self) -> list[str]:
@@ -205,8 +211,8 @@ def tally(marks: Iterable[Mark]) -> Tally:
 
 
 def balance(of: Tally) -> float:
-    """F1; 0 where there is nothing to reckon with."""
-    total = 2 * of.hits + of.misses + of.false_alarms
+    """The harmonic mean of precision and of the share of all that was there; 0 where nothing was."""
+    total = 2 * of.hits + of.misses + of.not_covered + of.false_alarms
     return 2 * of.hits / total if total else 0.0
 
 
@@ -214,6 +220,7 @@ def balance(of: Tally) -> float:
 
 Limits = dict[str, float]
 MEASURES = ("recall", "precision")
+UNKNOWN = {"recall": "nothing was there that it has a word for", "precision": "it reported nothing"}
 
 
 def read_limits(text: str) -> Limits:
@@ -250,6 +257,6 @@ def shortfalls_of(score: Score, limits: Limits) -> Iterator[str]:
     for name, limit in limits.items():
         value = found.recall if name == "recall" else found.precision
         if value is None:
-            yield f"{name} is not known: nothing was there that it has a word for"
+            yield f"{name} is not known: {UNKNOWN[name]}"
         elif value < limit:
             yield f"{name} is {value:.3f}, below {limit:g}"

@@ -70,8 +70,11 @@ def test_more_than_can_have_been_are_duplicates_and_fewer_are_short() -> None:
 def test_the_delay_counts_from_the_packet_to_the_first_report() -> None:
     (mark,) = marks("retransmission: 1", "retransmission @25", "retransmission @15")
     assert mark.delay_ns == 10 * MS
-    (mark,) = marks("retransmission: 1", "retransmission")
-    assert mark.delay_ns is None
+    (mark,) = marks("retransmission: 1", "retransmission @2", "retransmission @35")
+    assert mark.delay_ns == 30 * MS  # the first one was before there was anything to report
+    for silent in ("retransmission", "retransmission @2"):
+        (mark,) = marks("retransmission: 1", silent)
+        assert mark.delay_ns is None
 
 
 @pytest.mark.parametrize(("share", "rank"), [(0.5, 10), (0.95, 19), (1.0, 20)])
@@ -98,6 +101,12 @@ def test_rates() -> None:
 def test_the_best_is_first_and_names_decide_between_equals() -> None:
     card = Scorecard([score(1, 1, 0, "b"), score(2, 0, 0, "c"), score(1, 1, 0, "a"), score(0, 0, 0, "d")])
     assert [s.monitor for s in card.ranked()] == ["c", "a", "b", "d"]
+
+
+def test_what_one_has_no_word_for_does_not_make_it_better() -> None:
+    narrow = score(2, 0, 0, "narrow")
+    narrow.marks += [Mark("not covered", "gap", "x", (), "", 1, 0)] * 8
+    assert [s.monitor for s in Scorecard([narrow, score(8, 2, 0, "broad")]).ranked()] == ["broad", "narrow"]
 
 
 def test_the_gate() -> None:
