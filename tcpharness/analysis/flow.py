@@ -1004,6 +1004,10 @@ def note_trigger(segment: Segment, this: Side) -> None:
         return
     if this.recover < 0 and this.loss_recover < 0:
         this.repair_tsval = segment.tsval
+        this.undo_left = 0
+    elif this.trigger == "rto" and this.loss_recover >= 0 and not this.rto_count:
+        this.undo_left = 0
+    this.undo_left += 1
     if this.trigger == "rto":
         # Linux doubts a timeout (RFC 5682) unless it ends a recovery.
         this.timeout_doubted = this.recover < 0 or this.rto_count > 0
@@ -1126,6 +1130,7 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     now = segment.time_ns
     ack = segment.ack
     newest: Sent | None = None
+    again = False  # something that was sent again is among it
     done, count = other.done, len(other.sent)
     while done < count:
         sent = other.sent[done]
@@ -1137,10 +1142,11 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
                 reached(sent, other, now)
             sent.acked_ns = now
             newest = sent
+            again = again or sent.count > 1
             if sent.finding is not None:
                 judge_need(segment, sent)
-    # Karn (RFC 6298 3): only what was sent once gives a round trip.
-    if newest is not None and newest.count == 1 and not newest.sacked:
+    # Karn (RFC 6298 3): only what was sent once gives a round trip, and did not wait behind a hole.
+    if newest is not None and not again and not newest.sacked:
         rtt = now - newest.last_ns
         if rtt >= DELAYED_FROM_NS:
             note_slow(segment, this, other, rtt, done)
@@ -1244,6 +1250,9 @@ def score(segment: Segment, this: Side, other: Side) -> None:
             if sent.finding is not None and seq_diff(sent.seq, right) < 0 and seq_diff(sent.end, left) > 0:
                 sent.finding.detail["needed"], sent.finding.detail["needed_by"] = "no", "DSACK"
                 break
+        other.undo_left -= 1
+        if not other.undo_left and other.loss_recover >= 0:
+            other.timeout_undone = 1  # all that was sent again has come twice (RFC 3708)
     for number in range(1 if this.is_dsack else 0, segment.sack_count):
         left, right = segment.sack_left(number), segment.sack_right(number)
         if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):

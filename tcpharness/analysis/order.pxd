@@ -4,7 +4,7 @@ from tcpharness.analysis.state cimport Block, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
-cdef long long SCHEDULING_NS, AT_ONCE_NS
+cdef long long SCHEDULING_NS, AT_ONCE_NS, CLOCK_NS
 cdef long long UNKNOWN_RTT_NS, REORDERING_TIMER_NS, LONGEST_PROBE_NS, OUTSIDE_SLACK
 cdef long long S_PROBE, S_CONFLICT, S_COPY, S_AGAIN, S_NEEDLESS, S_LATE, S_AHEAD, S_OUTSIDE, S_OLD_ACK
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD, FIN, RST, SYN
@@ -17,7 +17,7 @@ cpdef bint probes_window(Segment segment, Side this, Side other, long long ahead
 cpdef bint probes_peer(Segment segment, Side this, long long ahead) except -1
 @cython.locals(known="bint", beyond="long long")
 cpdef long long look_ahead(Segment segment, Side this, Side other) except -1
-@cython.locals(records="list", last_ns="long long", hole=Hole, candidate=Hole, sent=Sent, acked="bint",
+@cython.locals(records="list", last_ns="long long", first=Sent, hole=Hole, candidate=Hole, acked="bint",
                since="long long", found="long long")
 cpdef long long look_back(Segment segment, Side this) except -1
 @cython.locals(found="list", sent=Sent)
@@ -30,7 +30,7 @@ cpdef bint above(Segment segment, Side this) except -1
 cpdef bint all_sacked(Segment segment, Side this) except -1
 @cython.locals(sent=Sent)
 cpdef bint conflicts(Segment segment, list records) except -1
-@cython.locals(now="long long", prompt="bint", asked="bint", kind="str")
+@cython.locals(now="long long", prompt="bint", asked="bint")
 cpdef str trigger(Segment segment, Side this)
 cpdef bint just_asked(Segment segment, Side this) except -1
 @cython.locals(away="long long")

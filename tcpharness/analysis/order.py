@@ -23,6 +23,7 @@ KEEP_ALIVE_IDLE_NS = 500 * MS
 SHORTEST_TIMER_NS = 5 * MS  # no rto_min that anybody sets is smaller
 SCHEDULING_NS = 10 * MS
 AT_ONCE_NS = MS
+CLOCK_NS = MS // 20  # the two directions' clocks may differ by the time between interrupt and capture
 UNKNOWN_RTT_NS = 3 * MS
 REORDERING_TIMER_NS = 2 * MS
 LONGEST_PROBE_NS = 400 * MS
@@ -94,8 +95,9 @@ def look_back(segment: Segment, this: Side) -> int:
         this.order = COPY
         return S_COPY
     last_ns = -1
-    for sent in records:
-        last_ns = max(last_ns, sent.last_ns)
+    if records:
+        first: Sent = records[0]
+        last_ns = first.last_ns
     hole = None
     for candidate in this.holes:
         if seq_diff(candidate.seq, segment.next_seq) < 0 and seq_diff(candidate.end, segment.seq) > 0:
@@ -132,7 +134,7 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     if len(records) != 1:
         return False
     sent, other = records[0], this.other
-    if segment.flags & SYN and other.syns > this.syns and other.last_ns > sent.last_ns:
+    if segment.flags & SYN and other.syns > this.syns and other.last_ns > sent.last_ns - CLOCK_NS:
         return False  # a SYN-ACK that answers another copy of the SYN
     if sent.seq != segment.seq or sent.end != segment.next_seq or sent.flags != segment.flags:
         return False
@@ -226,10 +228,9 @@ def trigger(segment: Segment, this: Side) -> str:
     prompt = this.acked_ns >= 0 and (now - this.acked_ns) * 10 < this.rto_ns() * 7
     if prompt and (asked or this.recover >= 0):
         return in_recovery(this)
-    kind = silent(segment, this, asked)
-    if kind == "unknown" and this.order != NEEDLESS and answers_ack(segment, this):
+    if this.order != NEEDLESS and answers_ack(segment, this):
         return in_recovery(this)  # a partial ACK, or one that tells a sender more than us
-    return kind
+    return silent(segment, this, asked)
 
 
 def reported(segment: Segment, this: Side) -> bool:
@@ -264,7 +265,7 @@ def timer_ran_out(segment: Segment, this: Side) -> bool:
     if waited < max(trip, SHORTEST_TIMER_NS):
         return False
     # An ACK is answered at once; with SACK, after the reordering timer, a round trip at most (RFC 8985 6.2).
-    answer = away + SCHEDULING_NS + (trip if this.uses_sack() else 0)
+    answer = away + SCHEDULING_NS + (min(trip, 2 * max(this.rtt_min, 0)) if this.uses_sack() else 0)
     if this.acked_ns < 0 or now - this.acked_ns > answer:
         return True
     # An ACK came meanwhile, but of nothing that was sent after the last repeat.

@@ -43,6 +43,7 @@ cdef class Side:
     cdef public list sent
     cdef public long long loss_ns, loss_recover, rack_ns, recover, repair_tsval, rto_first_ns, rto_last_ns
     cdef public char timeout_doubted, timeout_undone
+    cdef public int undo_left
     cdef public unsigned int rto_frame
     cdef public int rto_count
     cdef public char tlp_sent, edge_of_syn, win_known

@@ -125,6 +125,7 @@ class Side:
         # reached the receiver; whether its last timeout may prove needless
         "loss_ns", "loss_recover", "rack_ns", "recover", "repair_tsval", "repairing", "rto_count",
         "rto_first_ns", "rto_frame", "rto_last_ns", "timeout_doubted", "timeout_undone", "tlp_sent",
+        "undo_left",
         # the window it offers
         "calm", "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1",
         "zero_count",
@@ -174,6 +175,7 @@ class Side:
         self.sent: list[Sent] = []
         self.loss_ns = self.loss_recover = self.rack_ns = self.recover = self.repair_tsval = -1
         self.timeout_doubted = False
+        self.undo_left = 0  # repeats of the present recovery that DSACK has not told of
         self.timeout_undone = 0  # 1: by this ACK; -1: not by this ACK
         self.rto_count = self.rto_first_ns = self.rto_last_ns = self.rto_frame = 0
         self.tlp_sent = False

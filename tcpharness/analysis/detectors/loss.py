@@ -13,7 +13,14 @@ MS = 1_000_000
 SECOND = 1_000 * MS
 
 
-def repeated(this: Side, text: str, needed: str) -> Hit:
+def may_be_probe(segment: Segment, this: Side) -> bool:
+    """True for the first repeat of a flight of one: a tail-loss probe waits as long (RFC 8985 7.2)."""
+    first = this.again is not None and this.again.count == 1 and segment.seq == this.una
+    last = seq_diff(segment.next_seq, this.max_end) >= 0
+    return first and last and this.recover < 0 and this.loss_recover < 0 and this.uses_sack()
+
+
+def repeated(segment: Segment, this: Side, text: str, needed: str) -> Hit:
     """What both kinds of repeat say."""
     detail: dict[str, int | str | float] = {
         "trigger": this.trigger,
@@ -22,6 +29,8 @@ def repeated(this: Side, text: str, needed: str) -> Hit:
         "dup_acks": this.dup_acks,
         "captured_before": int(this.hole is None),
     }
+    if this.trigger == "rto" and may_be_probe(segment, this):
+        detail["or"] = "tlp"
     return Hit(text, kind=this.trigger, detail=detail, keep=this.again.keep if this.again else None)
 
 
@@ -33,7 +42,8 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
         (further ones after the timer), tlp (a tail-loss probe), syn, fin, unknown.
     what to do: fast and recovery cost a round trip, rto a stall: look for the loss, or at rto_min.
     limits: With one segment in flight a tail-loss probe waits as long as the timer, and is told from it only
-        when another follows. `needed` in the detail becomes yes or no when the receiver tells (DSACK, echo).
+        when another follows; until then `or` in the detail is tlp. `needed` becomes yes or no when the
+        receiver tells (DSACK, echo).
     fires: the timer
         0.000 > P. 1:11(10) ack 1
         0.200 > P. 1:11(10) ack 1
@@ -66,7 +76,7 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     if segment.flags & SYN:
         return None
-    hit = repeated(this, this.evidence, "unknown" if this.hole is None else "yes")
+    hit = repeated(segment, this, this.evidence, "unknown" if this.hole is None else "yes")
     if this.hole is not None:
         hit.text += "; the first copy was not captured here"
     if this.first_was_probe and this.again is not None and this.again.finding is not None:
@@ -78,7 +88,8 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
 def as_probe(old: Finding) -> Finding:
     """The first repeat of a flight of one, now that the next interval has not doubled."""
     text = old.text + "; a probe, for the next interval has not doubled"
-    return replace(old, kind="tlp", text=text, detail={**old.detail, "trigger": "tlp"})
+    detail = {name: value for name, value in old.detail.items() if name != "or"}
+    return replace(old, kind="tlp", text=text, detail={**detail, "trigger": "tlp"})
 
 
 def spurious_retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -98,7 +109,7 @@ def spurious_retransmission(segment: Segment, this: Side, other: Side) -> Hit | 
     if segment.flags & SYN:
         return None
     ago = f"{(segment.time_ns - this.una_ns) / MS:.3f} ms" if this.una_ns >= 0 else "some time"
-    return repeated(this, f"acknowledged {ago} before; {this.evidence}", "no")
+    return repeated(segment, this, f"acknowledged {ago} before; {this.evidence}", "no")
 
 
 def out_of_order(segment: Segment, this: Side, other: Side) -> Hit | None:
