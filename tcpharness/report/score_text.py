@@ -34,7 +34,9 @@ def tables(card: Scorecard) -> Iterator[str]:
     yield from aligned([HEAD, *(summary(score) for score in card.ranked())])
     yield ""
     yield from aligned(conditions(card))
-    yield "reported of there to be seen, +n false alarms; - no word for it"
+    yield "reported of there to be seen, +n false alarms; - no word for it, or never there"
+    if unknown := unknown_to_all(card):
+        yield f"there as well, and none has a word for it: {', '.join(unknown)}"
 
 
 def summary(score: Score) -> tuple[str, ...]:
@@ -63,7 +65,14 @@ def conditions(card: Scorecard) -> list[tuple[str, ...]]:
     """A line for each condition, a column for each monitor, the best first."""
     ranked = card.ranked()
     rows = [("condition", *(score.monitor for score in ranked))]
-    return rows + [(name, *(cell(score.of(name)) for score in ranked)) for name in card.conditions()]
+    names = [name for name in card.conditions() if name not in unknown_to_all(card)]
+    return rows + [(name, *(cell(score.of(name)) for score in ranked)) for name in names]
+
+
+def unknown_to_all(card: Scorecard) -> list[str]:
+    """Conditions that were there and that nobody has a word for."""
+    names = card.conditions()
+    return [name for name in names if not any(is_covered(score.of(name)) for score in card.scores)]
 
 
 def cell(of: Tally) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 from tcpharness.analysis.finding import Finding
 from tcpharness.record.finding import MonitorFinding
 from tcpharness.record.mapping import ancestors_of
-from tcpharness.verdict.findings import descends
+from tcpharness.verdict.findings import LOUD, descends
 from tcpharness.verdict.interval import clopper_pearson
 from tcpharness.verdict.truth import Stand, Wish
 
@@ -48,7 +48,7 @@ class Seen:
     at: str
     stand: Stand
     reports: Sequence[MonitorFinding]
-    truth: Sequence[Finding]  # our own, for times and packets only
+    truth: Sequence[Finding]  # our own: for times and packets, and for what is there as a note
 
 
 def marks_of(seen: Seen, words: frozenset[str]) -> Iterator[Mark]:
@@ -56,9 +56,11 @@ def marks_of(seen: Seen, words: frozenset[str]) -> Iterator[Mark]:
     for wish in seen.stand.wishes:
         if wish.low > 0:
             yield judged(wish, seen, words)
+    # A scenario need not list what is there as a mere note, so its silence says nothing of that.
+    quiet = {finding.name for finding in seen.truth if finding.level not in LOUD}
     wrong: dict[str, int] = {}
     for report in seen.reports:
-        if report.name in words and seen.stand.forbids(report.name):
+        if report.name in words - quiet and seen.stand.forbids(report.name):
             wrong[report.name] = wrong.get(report.name, 0) + report.count
     for name, count in wrong.items():
         at = next((str(w.at) for w in seen.stand.wishes if w.name == name), seen.at)

@@ -31,8 +31,10 @@ def card() -> Scorecard:
     ours.marks += [mark("false alarm", "zero_window", 3, packets=False), mark("not covered", "gap", 4)]
     ours.unmapped = {"ET SCAN | nmap": 3}
     ours.errors = ["loss/6.yaml: our-rules at client: it ended with status 1"]
+    ours.marks += [mark("not covered", "handshake", 4)]
     best = Score("tshark", "TShark 4", cases=6)
     best.marks = [mark("hit", "retransmission", n, 0.0) for n in range(5)] + [mark("hit", "gap", 4)]
+    best.marks += [mark("not covered", "handshake", 4)]
     return Scorecard([ours, best], cases=6, left_out=["loss/9.yaml: void: it was blind"], silent=1, seed=1)
 
 
@@ -53,7 +55,7 @@ def test_markdown(golden: Callable[[str, str], None]) -> None:
 
 def test_csv_has_a_row_for_each_monitor_and_condition() -> None:
     rows = list(csv.DictReader(StringIO(as_csv(card()))))
-    assert [row["monitor"] for row in rows] == ["tshark"] * 5 + ["our-rules"] * 5
+    assert [row["monitor"] for row in rows] == ["tshark"] * 6 + ["our-rules"] * 6
     row = next(r for r in rows if (r["monitor"], r["condition"]) == ("our-rules", "reset"))
     assert (row["hits"], row["misses"], row["recall"], row["delay_median_ms"]) == ("2", "0", "1.0", "10")
     uncovered = next(r for r in rows if (r["monitor"], r["condition"]) == ("our-rules", "gap"))

@@ -60,6 +60,14 @@ def test_marks(listed: str, reports: tuple[str, ...], wanted: list[str]) -> None
     assert [f"{m.kind} {m.condition}" for m in marks(listed, *reports)] == wanted
 
 
+def test_silence_about_what_is_there_as_a_note_says_nothing() -> None:
+    stand = stands(case_of("findings: {client: {}}"), ("client",))[0]
+    for level, kinds in (("note", []), ("warning", ["false alarm"])):
+        truth = [Finding("reset", level, 5 * MS, 4, None, "")]  # type: ignore[arg-type]
+        found = marks_of(Seen("x.yaml", "x.yaml:1:1", stand, [report("reset")], truth), WORDS)
+        assert [mark.kind for mark in found] == kinds
+
+
 def test_more_than_can_have_been_are_duplicates_and_fewer_are_short() -> None:
     found = tally(marks("reset: '2..3'", "reset 5"))
     assert (found.hits, found.duplicates, found.short) == (1, 2, 0)
