@@ -137,12 +137,12 @@ def sudden(drawn: Drawn) -> None:
         times = drawn.draw.randint(3, 40)
         drawn.faults.append({"name": "later", "when": {**when, "times": times}, "do": {"delay": by}})
     if drawn.chance(0.1, "an outage"):
-        when: dict[str, Any] = {
+        lost: dict[str, Any] = {
             "from": "client",
             "byte": drawn.draw.randint(2000, 40000),
             "times": drawn.draw.randint(1, 3),
         }
-        drawn.faults.append({"name": "outage", "when": when, "do": "drop"})
+        drawn.faults.append({"name": "outage", "when": lost, "do": "drop"})
 
 
 def talk(drawn: Drawn, controls: tuple[str, ...]) -> dict[str, Any]:

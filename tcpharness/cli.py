@@ -22,6 +22,8 @@ from tcpharness.argument import limits, nanoseconds, positive
 
 if TYPE_CHECKING:
     from tcpharness.scenario.model import Case
+    from tcpharness.verdict.repeats import Repeats
+    from tcpharness.verdict.result import Result
 
 OK, FAILED, USAGE, LACKING, INTERRUPTED = 0, 1, 2, 3, 130
 LEVELS = ("info", "note", "warning", "error")  # a test holds them to those of the findings
@@ -78,6 +80,7 @@ def run_command(args: argparse.Namespace) -> int:
     except NoPrivilege as error:
         print(f"tcpharness: {error}", file=sys.stderr)
         return LACKING
+    from tcpharness.report.repeats import RepeatTerminal, repeats_text
     from tcpharness.report.terminal import Terminal
 
     options = Options(
@@ -87,10 +90,13 @@ def run_command(args: argparse.Namespace) -> int:
         out=args.out,
         keep=args.keep,
         fail_fast=args.fail_fast,
+        repeat=args.repeat or 1,
     )
     out = sys.stderr if args.json == "-" else sys.stdout
     width = shutil.get_terminal_size().columns
-    terminal = Terminal(out, len(cases), live=out.isatty() and "NO_COLOR" not in os.environ, width=width)
+    live = out.isatty() and "NO_COLOR" not in os.environ
+    kind = RepeatTerminal if args.repeat else Terminal
+    terminal = kind(out, len(cases) * options.repeat, live=live, width=width)
     start = time.monotonic()
     try:
         results = run_cases(cases, options, terminal)
@@ -99,18 +105,60 @@ def run_command(args: argparse.Namespace) -> int:
         return LACKING
     except KeyboardInterrupt:
         terminal.summary(time.monotonic() - start)
-        print(f"tcpharness: interrupted, {terminal.left} of {len(cases)} cases not finished", file=sys.stderr)
+        print(
+            f"tcpharness: interrupted, {terminal.left} of {terminal.total} cases not finished",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     terminal.summary(time.monotonic() - start)
-    write_reports(args, results)
-    return FAILED if any(r.verdict.outcome in ("fail", "void") for r in results) else OK
+    repeats = terminal.repeats if isinstance(terminal, RepeatTerminal) else None
+    if repeats is not None:
+        print(repeats_text(repeats), file=out)
+    write_reports(args, results, repeats)
+    failed = any(r.verdict.outcome in ("fail", "void") for r in results)
+    return FAILED if failed or (repeats is not None and not repeats.holds) else OK
 
 
-def write_reports(args: argparse.Namespace, results: Sequence[object]) -> None:
+def shrink_command(args: argparse.Namespace) -> int:
+    """Finds the smallest scenario with the same verdict, and writes it beside the first."""
+    cases = chosen(args, load_cases(args.paths))
+    if len({case.file for case in cases}) != 1:
+        raise UsageError(f"shrink takes one scenario; here are {len(cases)} cases: name its file, or use -k")
+    target = args.output or Path(cases[0].file).with_suffix(".smaller.yaml")
+    if target.exists() and not args.force:
+        raise UsageError(f"{target}: exists; --force to overwrite it, or -o for another name")
+    from tcpharness.lab.door import NoPrivilege, enter
+
+    try:
+        enter()
+        from tcpharness.run import Lacking
+        from tcpharness.shrink import CannotShrink, header, shrink, write
+    except NoPrivilege as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
+    case, seed = cases[0], args.seed if args.seed is not None else int.from_bytes(os.urandom(4), "big")
+    text = Path(case.file).read_text()
+    try:
+        found = shrink(text, case, runs=args.runs, seed=seed, say=lambda line: print(line, file=sys.stderr))
+    except CannotShrink as error:
+        raise UsageError(str(error)) from None
+    except Lacking as error:
+        print(f"tcpharness: {error}", file=sys.stderr)
+        return LACKING
+    write(target, header(case, found, seed) + found.text, force=args.force)
+    print(f"{target}: {len(found.done)} of {found.tried} tries kept the verdict")
+    return OK
+
+
+def write_reports(args: argparse.Namespace, results: Sequence[Result], repeats: Repeats | None) -> None:
     if args.json:
         from tcpharness.report.as_json import results_as_json
+        from tcpharness.report.repeats import repeats_as_json
 
-        text = json.dumps(results_as_json(results), indent=2)  # type: ignore[arg-type]
+        told = results_as_json(results)
+        if repeats is not None:
+            told["repeats"] = repeats_as_json(repeats)
+        text = json.dumps(told, indent=2)
         if args.json == "-":
             print(text)
         else:
@@ -118,7 +166,7 @@ def write_reports(args: argparse.Namespace, results: Sequence[object]) -> None:
     if args.junit:
         from tcpharness.report.junit import results_as_junit
 
-        args.junit.write_text(results_as_junit(results))  # type: ignore[arg-type]
+        args.junit.write_text(results_as_junit(results))
 
 
 def score_command(args: argparse.Namespace) -> int:
@@ -314,6 +362,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_run(commands)
     add_score(commands)
+    add_shrink(commands)
     add_list(commands)
     add_analyze(commands)
     add_words(commands)
@@ -356,6 +405,12 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         "--json", nargs="?", const="-", metavar="FILE", help="all results as JSON (to standard output)"
     )
     run.add_argument("--junit", type=Path, metavar="FILE", help="all results as JUnit XML")
+    run.add_argument(
+        "--repeat",
+        type=positive,
+        metavar="N",
+        help="play each case N times with one seed, and count the different runs",
+    )
     run.add_argument("--fail-fast", action="store_true", help="stop at the first case that does not pass")
     add_detectors(run)
     run.set_defaults(command=run_command)
@@ -376,6 +431,21 @@ def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
     add("--out", type=Path, metavar="DIR", help="keep all captures and what the monitors wrote here")
     add("--all", action="store_true", help="show the packets of every miss, not of the first of each kind")
     score.set_defaults(command=score_command)
+
+
+def add_shrink(commands: Commands[argparse.ArgumentParser]) -> None:
+    example = "example: tcpharness shrink incident.yaml -o smallest.yaml"
+    command = commands.add_parser(
+        "shrink", help="the smallest scenario that comes to the same verdict", epilog=example
+    )
+    add_selection(command)
+    command.add_argument("-o", dest="output", type=Path, metavar="FILE", help="default: NAME.smaller.yaml")
+    command.add_argument("--force", action="store_true", help="overwrite FILE")
+    command.add_argument(
+        "--runs", type=positive, default=2, metavar="N", help="play each try so often (default: 2)"
+    )
+    command.add_argument("--seed", type=int, help="draw the randomness of every run from this number")
+    command.set_defaults(command=shrink_command)
 
 
 def add_list(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -55,6 +55,7 @@ from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import make_plan
 from tcpharness.verdict.judge import judge
 from tcpharness.verdict.result import Result, Verdict, broken, skipped
+from tcpharness.verdict.transcript import transcript
 from tcpharness.verdict.watched import names_of
 
 STEERING = "rps_default_mask"  # without it frames of one sender may overtake each other
@@ -75,6 +76,7 @@ class Options:
     out: Path | None = None
     keep: bool = False
     fail_fast: bool = False
+    repeat: int = 1  # how often each case is played, always with the same seed
 
 
 class Audience(Protocol):
@@ -245,6 +247,9 @@ class CaseRun:
         self._compare()
         return judge(self.case, self.plan, self.evidence, frames=self.frames)
 
+    def transcript(self) -> list[str]:
+        return transcript(self.plan, self.evidence, self.frames)
+
     def _read_capture(self, vantage: str, outcome: CaptureOutcome) -> None:
         data = Path(outcome.file).read_bytes()
         self.frames[vantage] = [(frame.time_ns, frame.data) for frame in Reader(BytesIO(data))]
@@ -320,6 +325,7 @@ class Runner:
         self.versions = doctor.versions()
         self._numbers = itertools.count(1)
         self._seeds = random.Random()
+        self._drawn: dict[str, int] = {}  # case -> seed, when it is played more than once
         self._stack = AsyncExitStack()
         self._tracing = Tracing()
         self._spawner = spawner or self._stack.enter_context(Spawner.start())
@@ -376,6 +382,7 @@ class Runner:
             versions=self.versions,
             out_dir=str(directory),
             names=names_of(run.plan),
+            transcript=run.transcript(),
         )
         self._keep_or_forget(result, directory)
         return result
@@ -397,7 +404,10 @@ class Runner:
     def seed_of(self, case: Case) -> int:
         if case.seed is not None:
             return case.seed
-        return self.options.seed if self.options.seed is not None else self._seeds.getrandbits(32)
+        if self.options.seed is not None:
+            return self.options.seed
+        seed = self._seeds.getrandbits(32)
+        return self._drawn.setdefault(case.id, seed) if self.options.repeat > 1 else seed
 
     def _keep_or_forget(self, result: Result, directory: Path) -> None:
         passed = result.verdict.outcome in ("pass", "skip")
@@ -431,7 +441,10 @@ def lacking_for(case: Case) -> str | None:
 
 
 def run_cases(cases: Sequence[Case], options: Options, audience: Audience) -> list[Result]:
-    """Runs them all, many at once; results in the order of the cases. Raises Lacking."""
+    """Runs them all, many at once; results in the order of the cases. Raises Lacking.
+
+    Of a case that is repeated, the audience hears of every run, and the first that did not pass is returned.
+    """
     if doctor.find_program("tcpdump") is None:
         raise Lacking(
             "tcpdump is not installed, and nothing can be captured without it: apt-get install tcpdump"
@@ -450,13 +463,16 @@ async def _run_all(
     results: dict[int, Result] = {}
 
     async def one(index: int, case: Case) -> None:
-        results[index] = await runner.play(case, audience)
-        if options.fail_fast and results[index].verdict.outcome in ("fail", "void"):
+        result = await runner.play(case, audience)
+        if index not in results or results[index].verdict.outcome == "pass":
+            results[index] = result
+        if options.fail_fast and result.verdict.outcome in ("fail", "void"):
             for task in tasks:
                 task.cancel()
 
     async with Runner(options, spawner) as runner:
-        tasks = [asyncio.create_task(one(index, case)) for index, case in enumerate(cases)]
+        rounds = [each for _ in range(options.repeat) for each in enumerate(cases)]
+        tasks = [asyncio.create_task(one(index, case)) for index, case in rounds]
         try:
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         except asyncio.CancelledError:

@@ -269,6 +269,8 @@ class Analysis:
         quoted.sport, quoted.dport = error.sport, error.dport
         side = self.tracker.find(quoted)
         if side is not None:
+            if error.family == "frag_needed":
+                side.too_big_ns = segment.time_ns
             self.detect(segment, side, ICMP)
 
     def see_fragment(self, segment: Segment) -> None:

@@ -24,7 +24,7 @@ from tcpharness.analysis.detectors import (
 )
 from tcpharness.analysis.signs import Sign
 
-SENT_AGAIN = ("fast", "recovery", "rto", "slow_start", "tlp", "syn", "fin", "unknown")
+SENT_AGAIN = ("fast", "recovery", "rto", "slow_start", "tlp", "syn", "fin", "pmtu", "unknown")
 REFUSALS = ("net", "host", "port", "admin_prohibited", "other")
 
 # fmt: off

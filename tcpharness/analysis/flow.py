@@ -516,7 +516,7 @@ def check_sums(segment: Segment, this: Side, verify: bool) -> int:
     if not verify:
         return 0
     data = segment.data
-    # An IP sum of zero is left to the device, as the TCP sum may be; what arrives damaged holds anything else.
+    # An IP sum of zero is left to the device, as the TCP sum may be; damage leaves anything else.
     if (
         segment.version == 4
         and sum16(data, segment.ip_at, segment.ip_at + segment.ip_header_len) % 0xFFFF

@@ -206,13 +206,16 @@ def conflicts(segment: Segment, records: list[Sent]) -> bool:
 
 
 def trigger(segment: Segment, this: Side) -> str:
-    """fast, recovery, tlp, rto, slow_start, syn, fin, or unknown; the reason is left in `evidence`."""
+    """fast, recovery, tlp, rto, slow_start, syn, fin, pmtu, or unknown; the reason is left in `evidence`."""
     if segment.flags & SYN:
         return "syn"
     now = segment.time_ns
     this.evidence = f"{this.elapsed_ns / MS:.3f} ms after it was last sent"
     if segment.flags & FIN and not segment.payload_len:
         return "fin"
+    if this.too_big_ns >= max(0, now - this.elapsed_ns):
+        this.evidence += ", and a router had said that packets are too big"
+        return "pmtu"
     asked = reported(segment, this) or just_asked(segment, this)
     if this.loss_recover >= 0 and this.acked_ns <= this.loss_ns:
         this.evidence += ", nothing heard since the last timeout"
@@ -280,7 +283,7 @@ def was_probe(this: Side, sent: Sent) -> bool:
     the next repeat tells: after a timeout it has doubled, after a probe it has not. No probe waits much
     longer than two round trips and the 200 ms that Linux allows for a delayed ACK.
     """
-    if sent.count != 2 or seq_diff(sent.end, this.max_end) < 0:
+    if sent.count != 2 or seq_diff(sent.end, this.max_end) < 0 or this.too_big_ns >= sent.first_ns:
         return False
     if sent.last_ns - sent.first_ns > 2 * max(this.srtt, 0) + LONGEST_PROBE_NS:
         return False

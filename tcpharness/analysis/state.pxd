@@ -42,6 +42,7 @@ cdef class Side:
     cdef public tuple damaged, holes, sacked
     cdef public list sent
     cdef public long long loss_ns, loss_recover, rack_ns, recover, repair_tsval, rto_first_ns, rto_last_ns
+    cdef public long long too_big_ns
     cdef public char timeout_doubted, timeout_undone
     cdef public int undo_left
     cdef public unsigned int rto_frame

@@ -125,7 +125,7 @@ class Side:
         # reached the receiver; whether its last timeout may prove needless
         "loss_ns", "loss_recover", "rack_ns", "recover", "repair_tsval", "repairing", "rto_count",
         "rto_first_ns", "rto_frame", "rto_last_ns", "timeout_doubted", "timeout_undone", "tlp_sent",
-        "undo_left",
+        "too_big_ns", "undo_left",
         # the window it offers
         "calm", "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1",
         "zero_count",
@@ -179,6 +179,7 @@ class Side:
         self.timeout_undone = 0  # 1: by this ACK; -1: not by this ACK
         self.rto_count = self.rto_first_ns = self.rto_last_ns = self.rto_frame = 0
         self.tlp_sent = False
+        self.too_big_ns = -1  # when a router said that a packet of this side is too big
         self.edge_of_syn = self.win_known = False
         self.most_win = self.right_edge = self.win_now = self.win_raw = self.zero_count = self.zero_frame = 0
         self.wl1 = self.zero_ended_ns = self.zero_since_ns = -1

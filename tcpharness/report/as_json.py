@@ -10,6 +10,7 @@ from tcpharness.evidence import CaptureOutcome, LinkOutcome
 from tcpharness.report.socket_series import sockets_as_json
 from tcpharness.scenario.fast import FACTOR
 from tcpharness.verdict.result import Failure, Result
+from tcpharness.verdict.transcript import digest
 
 SCHEMA_VERSION = 1
 
@@ -39,6 +40,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "notes": verdict.notes,
         "agreements": [asdict(agreement) for agreement in verdict.agreements],
         "seed": result.seed,
+        "transcript": {"sha256": digest(result.transcript), "lines": result.transcript},
         "time_factor": FACTOR if result.case.fast else 1,
         "started": result.started,
         "duration_s": result.duration_ns / 1e9,

@@ -35,8 +35,11 @@ class Terminal:
         self.running.remove(result.case.id)
         self.counts[result.verdict.outcome] += 1
         self._clear()
-        print(case_text(result, colour=self.live), file=self.out, flush=True)
+        self.tell(result)
         self._show_running()
+
+    def tell(self, result: Result) -> None:
+        print(case_text(result, colour=self.live), file=self.out, flush=True)
 
     @property
     def left(self) -> int:

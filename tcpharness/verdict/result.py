@@ -88,3 +88,4 @@ class Result:
     versions: dict[str, str]
     out_dir: str | None
     names: dict[str, str] = field(default_factory=dict)  # address -> host
+    transcript: list[str] = field(default_factory=list)  # transcript.py

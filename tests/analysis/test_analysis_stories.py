@@ -36,6 +36,17 @@ HEALTHY = (
 FLIGHT = "".join(f"0.1 > . {n}:{n + 1000}(1000) ack 1 win 502\n" for n in range(1, 9001, 1000))
 
 
+TOO_BIG = (
+    OPEN
+    + """
+0.020 > . 1:1461(1460) ack 1
+0.030 icmp frag_needed mtu 1300 about > . 1:1461(1460) ack 1
+0.300 > . 1:1261(1260) ack 1
+0.400 > . 1:1261(1260) ack 1
+"""
+)
+
+
 def acks(at: str, ack: int, count: int, blocks: str = "") -> str:
     return f"{at} < . 1:1(0) ack {ack} win 501{blocks}\n" * count
 
@@ -237,3 +248,8 @@ def test_findings_read_well(golden: Callable[[str, str], None]) -> None:
         found = [f for f in play(filter(str.strip, text.splitlines())) if f.name != LEFT_OUT[1]]
         lines += [name, *(f"  {f.frame:>3} {f.level:<7} {f.name} {f.kind}: {f.text}" for f in found), ""]
     golden("analysis_stories", "\n".join(lines))
+
+
+def test_what_a_router_asked_for_is_no_timeout_and_what_follows_is() -> None:
+    again = [f.kind for f in play(filter(None, TOO_BIG.split("\n"))) if f.name == "retransmission"]
+    assert again == ["pmtu", "rto"]

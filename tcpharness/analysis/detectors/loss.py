@@ -39,7 +39,7 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
 
     why it matters: Something was lost, or its sender had to believe so. `kind` says what made it send again:
         fast (duplicate ACKs or SACK), recovery (further ones of that), rto (the timer), slow_start
-        (further ones after the timer), tlp (a tail-loss probe), syn, fin, unknown.
+        (further ones after the timer), tlp (a tail-loss probe), syn, fin, pmtu (a router's ICMP), unknown.
     what to do: fast and recovery cost a round trip, rto a stall: look for the loss, or at rto_min.
     limits: With one segment in flight a tail-loss probe waits as long as the timer, and is told from it only
         when another follows; until then `or` in the detail is tlp. `needed` becomes yes or no when the
