@@ -55,12 +55,14 @@ class Totals:
     outcomes: Counter[str] = field(default_factory=Counter)
     ours: dict[str, Score] = field(default_factory=dict)
     tshark: dict[str, Score] = field(default_factory=dict)
+    left_open: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
     misses: list[str] = field(default_factory=list)
 
     def add(self, weighed: Weighed) -> None:
         self.hosts += 1
         add(self.ours, weighed.scores)
+        self.left_open += weighed.left_open
 
 
 def add(scores: dict[str, Score], more: Mapping[str, Score]) -> None:
@@ -313,6 +315,7 @@ def main() -> int:
 def tell(args: argparse.Namespace, totals: Totals) -> int:
     print(f"{totals.runs} runs of seed {args.seed}, {totals.hosts} senders: {dict(totals.outcomes)}")
     print("\n".join(table(totals.ours, ("retransmission", *KINDS))))
+    print(f"called rto or tlp, for a segment alone in flight: the kernel's {dict(totals.left_open)}")
     if totals.tshark:
         print(f"tshark {accuracy_tshark.version()}:")
         print("\n".join(table(totals.tshark, ("retransmission", "or out of order", "fast"))))

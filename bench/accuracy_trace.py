@@ -37,6 +37,7 @@ LOSS = 4  # TCP_CA_Loss (include/uapi/linux/tcp.h)
 DRAIN_S = 0.05
 CLOSE_NS = 30_000_000  # the tracepoint is passed just after the segment, unless an interrupt comes between
 EARLY_NS = 2_000  # the trace's clock shows whole microseconds
+VERY_EARLY_NS = 50_000  # and is sometimes a little off, when the machine's clock is being set right
 
 Flow = tuple[str, int, str, int]
 
@@ -134,11 +135,15 @@ def kind_of(half: Half) -> str:
 
 
 def sent_by(events: list[Sent], time_ns: int) -> Sent | None:
-    """Of those of its flow, the one that a segment of this time belongs to."""
+    """Of those of its flow, the one that a segment of this time belongs to: the next, or one just before."""
+    before = None
     for event in events:
-        if -EARLY_NS <= event.time_ns - time_ns <= CLOSE_NS:
+        behind_ns = event.time_ns - time_ns
+        if -EARLY_NS <= behind_ns <= CLOSE_NS:
             return event
-    return None
+        if -VERY_EARLY_NS <= behind_ns < 0:
+            before = event
+    return before
 
 
 # --- the process that reads

@@ -60,6 +60,7 @@ class Weighed:
 
     scores: dict[str, Score] = field(default_factory=dict)
     misses: list[str] = field(default_factory=list)
+    left_open: Counter[str] = field(default_factory=Counter)  # findings that name two kinds, by the kernel's
 
     def of(self, name: str) -> Score:
         return self.scores.setdefault(name, Score())
@@ -111,7 +112,9 @@ def weigh(true: list[Truth], ours: Mapping[int, Finding]) -> Weighed:
     for each in true:
         finding = ours.get(each.frame)
         weigh_kind(weighed, each, finding)
-        if finding is None:
+        if finding is not None and is_open(finding, each):
+            weighed.left_open[each.kind] += 1
+        elif finding is None:
             weighed.misses.append(f"frame {each.frame}: {each.kind or 'sent again'}, not found")
         elif each.kind and kind_said(finding) != each.kind:
             text = f"{each.kind}, called {kind_said(finding)}: {finding.text}"
@@ -127,9 +130,14 @@ def weigh_frames(weighed: Weighed, name: str, true: set[int], called: set[int]) 
     weighed.of(name).add(Score(len(true & called), len(called - true), len(true - called)))
 
 
+def is_open(finding: Finding, true: Truth) -> bool:
+    """It says that it may be of either kind, and it is of one of them."""
+    return "or" in finding.detail and true.kind in (kind_said(finding), finding.detail["or"])
+
+
 def weigh_kind(weighed: Weighed, true: Truth, finding: Finding | None) -> None:
     """What is rightly found, by the kernel's kind; of another kind it is missed there and wrong here."""
-    if not true.kind:
+    if not true.kind or (finding is not None and is_open(finding, true)):
         return
     called = kind_said(finding) if finding is not None else None
     if called == true.kind:

@@ -15,6 +15,8 @@ sys.path.insert(0, str(ROOT / "bench"))
 from accuracy_scenarios import scenario_text  # noqa: E402
 from accuracy_trace import Sent, read_trace, sent_by  # noqa: E402
 from accuracy_truth import Score, Truth, disagreements, said, weigh  # noqa: E402
+from accuracy_tshark import score as tshark_score  # noqa: E402
+from accuracy_tshark import shared_out  # noqa: E402
 
 CLIENT, SERVER = "10.0.16.1", "10.0.16.2"
 FLOW = (CLIENT, 40000, SERVER, 105)
@@ -108,7 +110,17 @@ def test_a_segment_belongs_to_the_event_just_behind_it() -> None:
     early, late = Sent(5_000_000, "fast", ()), Sent(9_000_000, "rto", ())
     assert sent_by([early, late], 4_990_000) is early
     assert sent_by([early, late], 5_100_000) is late
+    assert sent_by([early, late], 9_020_000) is late  # the clocks differ a little
     assert sent_by([early, late], 9_100_000) is None
+
+
+def test_what_may_be_either_and_is_one_of_them_is_left_open() -> None:
+    either = finding(1, "rto")
+    either.detail["or"] = "tlp"
+    weighed = weigh([truth(1, "tlp")], {1: either})
+    assert weighed.scores == {"retransmission": Score(right=1)}
+    assert (weighed.left_open, weighed.misses) == ({"tlp": 1}, [])
+    assert weigh([truth(1, "fast")], {1: either}).scores["fast"].missed == 1
 
 
 # --- the arithmetic
@@ -167,3 +179,14 @@ def test_a_run_in_which_the_kernel_counts_otherwise_tells_nothing() -> None:
     assert disagreements(untraced, {"TcpRetransSegs": 1}, traced=True) == ["1 of 1 segments were not traced"]
     assert disagreements(untraced, {"TcpRetransSegs": 1}, traced=False) == []
     assert disagreements(true, {}, traced=True) == ["no counters"]
+
+
+def test_tshark_s_lines_go_back_to_the_captures_that_were_appended() -> None:
+    told = "2\t10.0.16.1\t\t1\t\t\t\n5\t\tfd00::1\t1\t1\t\t\n6\t10.0.16.1\t\t\t\t\t1\n"
+    first, none, last = shared_out(told, [3, 0, 4])
+    assert first == {2: ("10.0.16.1", {"tcp.analysis.retransmission"})}
+    assert none == {}
+    assert sorted(last) == [2, 3]
+    scores = tshark_score([truth(3, "fast")], last, CLIENT)
+    assert scores["retransmission"] == Score(missed=1)
+    assert scores["or out of order"] == Score(right=1)
