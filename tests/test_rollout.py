@@ -1,0 +1,65 @@
+"""docs/rollout.md, done: rules that are wrong are found, and the gate opens for those that are mended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tcpharness.lab.spawner import Spawner
+
+HERE = Path(__file__).parents[1]
+LIBRARY = ("scenarios/handshake", "scenarios/window", "scenarios/scans")
+
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
+needs_suricata = pytest.mark.skipif(shutil.which("suricata") is None, reason="suricata is not installed")
+
+
+def score(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tcpharness", "score", *words]
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    return subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def conditions(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    (monitor,) = json.loads(done.stdout)["monitors"]
+    found: dict[str, Any] = monitor["conditions"]
+    return found
+
+
+@needs_suricata
+def test_a_rule_that_cannot_fire_and_one_that_fires_on_clean_traffic(spawner: Spawner) -> None:
+    limits = "recall=0.95,precision=0.95"
+    done = score(
+        *LIBRARY, "--monitors", "examples/rollout/rules.yaml", "--format", "json", "--fail-under", limits
+    )
+    assert done.returncode == 1, done.stderr
+    found = conditions(done)
+    assert found["syn_retransmission"]["hits"] == 0
+    assert found["syn_retransmission"]["misses"] >= 4
+    assert found["port_scan"]["false_alarms"] > 20
+    assert (found["zero_window"]["recall"], found["zero_window"]["precision"]) == (1, 1)
+
+
+@needs_suricata
+def test_the_gate_opens_for_the_mended_ones(spawner: Spawner) -> None:
+    limits = "recall=0.95,precision=0.95"
+    done = score(
+        *LIBRARY, "--monitors", "examples/rollout/fixed.yaml", "--format", "json", "--fail-under", limits
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert set(conditions(done)) == {"port_scan", "syn_retransmission", "zero_window"}
+
+
+def test_the_page_names_files_that_are_there() -> None:
+    page = (HERE / "docs/rollout.md").read_text()
+    named = set(re.findall(r"examples/rollout/[a-z_.]+[a-z]", page))
+    assert {"examples/rollout/rules.yaml", "examples/rollout/fixed.rules"} <= named
+    assert [name for name in named if not (HERE / name).exists()] == []
