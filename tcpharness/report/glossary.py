@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcpharness.report.glossary_counters import COUNTERS
 from tcpharness.report.glossary_every_counter import EVERY_COUNTER
+from tcpharness.report.glossary_faults import FAULT_WORDS
 from tcpharness.report.glossary_headers import FLAGS, IP_FIELDS, TCP_FIELDS
 from tcpharness.report.glossary_lab import LAB_WORDS
 from tcpharness.report.glossary_options import IP_OPTIONS, TCP_OPTIONS
@@ -20,6 +21,7 @@ TERMS: tuple[Term, ...] = (
     *COUNTERS,
     *EVERY_COUNTER,
     *SCRIPT_WORDS,
+    *FAULT_WORDS,
     *LAB_WORDS,
 )
 
