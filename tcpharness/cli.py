@@ -428,7 +428,9 @@ def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
         help="exit with 1 when a monitor is below: recall=0.95,precision=0.9")  # fmt: skip
     add("-j", "--jobs", type=positive, default=12, help="how many cases at once, at the most (default: 12)")
     add("--seed", type=int, default=1, help="draw the cases' randomness from this number (default: 1)")
-    add("--out", type=Path, metavar="DIR", help="keep all captures and what the monitors wrote here")
+    keep = score.add_mutually_exclusive_group().add_argument
+    keep("--out", type=Path, metavar="DIR", help="keep all captures and what the monitors wrote here")
+    keep("--captures", type=Path, metavar="DIR", help="judge by what was kept here; nothing is played anew")
     add("--all", action="store_true", help="show the packets of every miss, not of the first of each kind")
     score.set_defaults(command=score_command)
 

@@ -53,17 +53,21 @@ def score_cases(
     cases: Sequence[Case], uses: Sequence[MonitorUse], asked: Asked, audience: Audience
 ) -> Scorecard:
     """Plays the cases and judges the monitors. Raises Lacking."""
-    telling = [prepared(case, uses, asked.seed) for case in cases if case.expect.findings]
+    telling = [prepared(case, uses, asked.seed) for case in cases]
     folder = asked.out or Path(tempfile.mkdtemp(prefix="tcpharness-score-"))
     try:
         results = run_cases(telling, Options(jobs=asked.jobs, out=folder, keep=True), audience)
-        card = Scorecard([scored(use) for use in uses], seed=asked.seed, silent=len(cases) - len(telling))
-        for result in results:
-            judge_case(result, uses, card)
-            card.versions = result.versions
+        return card_of(results, uses, asked.seed)
     finally:
         if asked.out is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def card_of(results: Iterable[Result], uses: Sequence[MonitorUse], seed: int) -> Scorecard:
+    card = Scorecard([scored(use) for use in uses], seed=seed)
+    for result in results:
+        judge_case(result, uses, card)
+        card.versions = result.versions
     return card
 
 

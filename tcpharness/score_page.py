@@ -14,7 +14,7 @@ from tcpharness.report.score_text import as_markdown, as_text
 from tcpharness.run import Lacking
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.problem import ScenarioErrors
-from tcpharness.score import Asked, description_of, score_cases, uses_of
+from tcpharness.score import Asked, card_of, description_of, score_cases, uses_of
 from tcpharness.verdict.result import Result
 from tcpharness.verdict.score import Scorecard, shortfalls
 
@@ -24,7 +24,8 @@ def score_page(args: argparse.Namespace, cases: Sequence[Case]) -> int:
     words = [word for word in args.monitors.split(",") if word]
     if not words:
         raise ValueError("--monitors names none; expected some of tshark, suricata, tcpharness, or a file")
-    if not any(case.expect.findings for case in cases):
+    telling = [case for case in cases if case.expect.findings]
+    if not telling:
         raise ValueError("none of these cases expects findings, so none says what a monitor should see")
     try:
         uses = uses_of(words)
@@ -36,8 +37,14 @@ def score_page(args: argparse.Namespace, cases: Sequence[Case]) -> int:
         why = lacking(description_of(use))
         if why is not None:
             raise Lacking(f"{use.name}: {why}")
-    asked = Asked(args.jobs, args.seed, args.out)
-    card = score_cases(cases, uses, asked, Progress(sys.stderr, len(cases)))
+    progress = Progress(sys.stderr, len(telling))
+    if args.captures is None:
+        card = score_cases(telling, uses, Asked(args.jobs, args.seed, args.out), progress)
+    else:
+        from tcpharness.rescore import replayed
+
+        card = card_of(replayed(telling, uses, args.captures, args.seed, progress), uses, args.seed)
+    card.silent = len(cases) - len(telling)
     print(page(card, args.format, args.all), end="")
     reasons = shortfalls(card, args.fail_under) if args.fail_under else []
     for reason in reasons:

@@ -129,6 +129,20 @@ def test_our_own_analysis_is_a_monitor(spawner: Spawner, library: Path) -> None:
     assert ours["version"].startswith("tcpharness ")
 
 
+@pytest.mark.netns
+def test_kept_captures_give_the_same_card_byte_for_byte(spawner: Spawner, library: Path) -> None:
+    played = score(library, "--format", "json", "--out", "kept")
+    assert played.returncode == 0, played.stderr
+    for again in range(2):
+        kept = score(library, "--format", "json", "--captures", "kept")
+        assert kept.stdout == played.stdout, again
+    lacking = score(library, "--captures", "nowhere")
+    assert lacking.returncode == 2
+    assert "nowhere has no clean.yaml, nor 2 others; --out keeps them" in lacking.stderr
+    hosts = score(library, "--captures", "kept", monitors="nstat")
+    assert (hosts.returncode, "nstat watches hosts" in hosts.stderr) == (2, True)
+
+
 # --- what can't be
 
 
