@@ -267,6 +267,8 @@ def timer_ran_out(segment: Segment, this: Side) -> bool:
     waited = this.elapsed_ns if this.una_ns < 0 else min(this.elapsed_ns, now - this.una_ns)
     if waited < max(trip, SHORTEST_TIMER_NS):
         return False
+    if this.again is None and reported(segment, this) and waited * 10 < this.rto_ns() * 7:
+        return False  # seen at its receiver: a sender that was told of a loss, and had other things to do
     # An ACK is answered at once; with SACK, after the reordering timer, a round trip at most (RFC 8985 6.2).
     answer = away + SCHEDULING_NS + (min(trip, 2 * max(this.rtt_min, 0)) if this.uses_sack() else 0)
     if this.acked_ns < 0 or now - this.acked_ns > answer:

@@ -14,16 +14,35 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tcpharness.analysis.finding import FlowKey
+from tcpharness.analysis.finding import Finding, FlowKey
 from tcpharness.evidence import ConnectionOutcome, EndpointOutcome, Evidence
 from tcpharness.fault.ledger import Entry
-from tcpharness.packet.segment import ACK, FIN, PSH, RST, SYN, URG, Segment, decode, flags_text, seq_diff
+from tcpharness.packet.segment import (
+    ACK,
+    EOL,
+    FIN,
+    MSS,
+    NOP,
+    PSH,
+    RST,
+    SACK,
+    SACK_OK,
+    SYN,
+    TIMESTAMP,
+    URG,
+    WSCALE,
+    Segment,
+    decode,
+    flags_text,
+    seq_diff,
+)
 from tcpharness.scenario.plan import Plan
 from tcpharness.verdict.watched import MARKER, Frames, names_of
 
 Ends = tuple[str, int, str, int]
 # They tell of times alone, or of this machine's clock.
 MEASURED = frozenset({"rtt_spike", "idle", "delayed_ack_stall", "out_of_order_capture_timestamps"})
+KINDS = {MSS: "mss", SACK_OK: "sackOK", SACK: "sack", TIMESTAMP: "TS", WSCALE: "wscale"}
 COUNTED = ("warning", "error")  # of notes and infos it says only that they are there: many count time
 
 
@@ -69,9 +88,19 @@ class Words:
     def key(self, flow: FlowKey | None) -> str:
         return self.way((flow.src, flow.sport, flow.dst, flow.dport)) if flow else ""
 
+    def found_at(self, finding: Finding) -> str:
+        """` at 1449`: where in its direction's stream."""
+        if finding.flow is None or finding.seq is None:
+            return ""
+        flow = finding.flow
+        return f" at {self.place((flow.src, flow.sport, flow.dst, flow.dport), finding.seq)}"
+
     def relative(self, segment: Segment) -> int:
         """The sequence number from the nearest initial one."""
-        distances = [seq_diff(segment.seq, first) for first in self.first.get(ends(segment), ())]
+        return self.place(ends(segment), segment.seq)
+
+    def place(self, of: Ends, seq: int) -> int:
+        distances = [seq_diff(seq, first) for first in self.first.get(of, ())]
         return min(distances, key=abs, default=0)
 
     def segment(self, segment: Segment) -> str:
@@ -93,6 +122,12 @@ class Words:
         size = f":{at + segment.payload_len}({segment.payload_len})" if segment.payload_len else ""
         return f"{flags_text(segment.flags & ~PSH)} {at}{size}"
 
+    def not_tcp(self, segment: Segment) -> str:
+        if not segment.version:
+            return segment.kind
+        who = (self.names.get(address, address) for address in (segment.src, segment.dst))
+        return f"{' > '.join(who)}: {segment.kind}"
+
     def _end(self, address: str, port: int) -> str:
         return f"{self.names.get(address, address)}.{port if port in self.ports else '*'}"
 
@@ -103,6 +138,7 @@ class Stream:
 
     seen: list[tuple[int, int]] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)  # SYN, FIN, RST, repeats, ...
+    options: set[str] = field(default_factory=set)  # kinds, on whatever is no SYN
 
     def take(self, what: str, start: int, end: int, plain: bool) -> None:
         if not plain:
@@ -114,7 +150,8 @@ class Stream:
 
     def text(self) -> str:
         ranges = [f"data {a}:{b}" for a, b in self.seen]
-        return ", ".join([*ranges, *(f"{n} x {what}" for what, n in sorted(self.others.items()))])
+        options = [f"<{', '.join(sorted(self.options))}>"] if self.options else []
+        return ", ".join([*ranges, *(f"{n} x {what}" for what, n in sorted(self.others.items())), *options])
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -128,8 +165,9 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def segment_lines(vantage: str, segments: list[Segment], words: Words) -> Iterator[str]:
-    """A line for each direction between two ends."""
+    """A line for each direction between two ends, and one for each kind of what is not TCP."""
     streams: dict[Ends, Stream] = {}
+    yield from {f"{vantage}: {words.not_tcp(segment)}" for segment in segments if not segment.is_tcp}
     for segment in segments:
         if not segment.is_tcp:
             continue
@@ -137,6 +175,8 @@ def segment_lines(vantage: str, segments: list[Segment], words: Words) -> Iterat
         what, at = words.what(segment), words.relative(segment)
         plain = segment.flags & (SYN | FIN | RST | URG) == 0 and bool(segment.flags & ACK)
         stream.take(what, at, at + segment.payload_len, plain)
+        if not segment.flags & SYN:
+            stream.options |= _kinds(segment)
     for of, stream in streams.items():
         yield f"{vantage}: {words.way(of)}: {stream.text()}"
 
@@ -159,7 +199,11 @@ def _offer(segment: Segment) -> str:
     told += ["sackOK"] if segment.sack_ok else []
     told += ["TS"] if segment.tsval >= 0 else []
     told += [f"wscale {segment.wscale}"] if segment.wscale >= 0 else []
-    return ", ".join(told)
+    return ", ".join([*told, *sorted(_kinds(segment) - set(KINDS.values()))])
+
+
+def _kinds(segment: Segment) -> set[str]:
+    return {KINDS.get(kind, f"option {kind}") for kind, _ in segment.options if kind not in (EOL, NOP)}
 
 
 def _connection(connection: ConnectionOutcome) -> str:
@@ -195,7 +239,10 @@ def finding_lines(evidence: Evidence, words: Words) -> Iterator[str]:
                 continue
             name = f"{finding.name} ({finding.kind})" if finding.kind else finding.name
             line = f"found at {vantage}: {finding.level} {name} {words.key(finding.flow)}".rstrip()
-            found[line] = found[line] + 1 if finding.level in COUNTED else 1
+            if finding.level in COUNTED:
+                found[line + words.found_at(finding)] += 1
+            else:
+                found[line] = 1
         yield from (f"{line} x {count}" if count > 1 else line for line, count in found.items())
 
 

@@ -253,3 +253,20 @@ def test_findings_read_well(golden: Callable[[str, str], None]) -> None:
 def test_what_a_router_asked_for_is_no_timeout_and_what_follows_is() -> None:
     again = [f.kind for f in play(filter(None, TOO_BIG.split("\n"))) if f.name == "retransmission"]
     assert again == ["pmtu", "rto"]
+
+
+@pytest.mark.parametrize(("waited_ms", "kind"), [(12, "fast"), (260, "rto")])
+def test_at_the_receiver_a_busy_sender_has_no_timeout(waited_ms: int, kind: str) -> None:
+    story = (
+        OPEN.replace("0.010", "0.0001") + "0.1 > . 1:1001(1000) ack 1 win 502 <nop,nop,TS val 200 ecr 500>\n"
+    )
+    story += "0.1001 < . 1:1(0) ack 1001 win 501 <nop,nop,TS val 600 ecr 200>\n"
+    for at in range(2001, 6002, 1000):  # what is missing before them was never captured here
+        story += f"0.1002 > . {at}:{at + 1000}(1000) ack 1 win 502 <nop,nop,TS val 200 ecr 600>\n"
+        sack = f"<nop,nop,TS val 600 ecr 200,nop,nop,sack 1 {{2001:{at + 1000}}}>"
+        story += f"0.1002 < . 1:1(0) ack 1001 win 501 {sack}\n"
+    story += (
+        f"{0.1002 + waited_ms / 1000:.4f} > . 1001:2001(1000) ack 1 win 502 <nop,nop,TS val 220 ecr 600>\n"
+    )
+    found = [f.kind for f in play(filter(str.strip, story.splitlines())) if f.name == "retransmission"]
+    assert found == [kind]

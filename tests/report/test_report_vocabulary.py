@@ -55,7 +55,8 @@ def test_every_step_of_a_script_is_on_the_page(word: str) -> None:
 def test_every_example_loads(example: str) -> None:
     kind = example.split(":")[0]
     if kind == "links":
-        text = f"scenario: A\nhosts: [client, server]\n{example}\nexpect: {{counters: {{client: {{TcpOutRsts: 0}}}}}}\n"
+        text = f"scenario: A\nhosts: [client, server]\n{example}\n"
+        text += "expect: {counters: {client: {TcpOutRsts: 0}}}\n"
     elif kind == "when":
         text = SCENARIO.format(
             what=f"{example}, do: {'{down: client-server}' if 'wait' in example else 'drop'}"

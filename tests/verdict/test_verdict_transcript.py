@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verdict_scene import DROP, Scene
 
+from tcpharness.packet.notation import options_bytes
 from tcpharness.verdict.transcript import digest, transcript
 
 
@@ -84,3 +85,41 @@ def test_how_endpoints_ended_is_in_it() -> None:
     scene.connection("client").sent_bytes = 1000
     scene.connection("client").error = "ECONNRESET"
     assert "endpoint client: 1 x sent 1000, received 0, ECONNRESET" in lines(scene)
+
+
+def test_a_warning_says_its_place_in_the_stream() -> None:
+    told = []
+    for isn in (100, 4_294_967_000):
+        scene = Scene()
+        talk(scene, isn=isn)
+        at = (isn + 501) % 2**32
+        scene.found("client", "retransmission", kind="rto", seq=at)
+        told.append([line for line in lines(scene) if line.startswith("found")])
+    assert told[0] == ["found at client: warning retransmission (rto) client.* > server.105 at 501"]
+    assert told[1] == told[0]
+
+
+def test_kinds_of_options_are_in_it_and_their_values_are_not() -> None:
+    def told(on_syn: str, on_data: str) -> list[str]:
+        scene = Scene()
+        scene.pass_on(scene.frame("client", "S", seq=100, options=options_bytes(on_syn)))
+        data = scene.frame("client", ".", seq=101, ack=1, length=10, options=options_bytes(on_data))
+        scene.pass_on(data)
+        return [line for line in lines(scene) if line.startswith("server:")]
+
+    one = told("mss 1460,unknown-34 0x0102", "nop,nop,TS val 7 ecr 3")
+    assert one == ["server: client.* > server.105: data 1:11, 1 x S 0 <mss 1460, option 34>, <TS>"]
+    assert told("mss 1460,unknown-34 0x0709", "nop,nop,TS val 9 ecr 8") == one
+    assert told("mss 1460", "nop,nop,TS val 7 ecr 3") != one
+    assert told("mss 1460,unknown-34 0x0102", "") != one
+
+
+def test_what_is_not_tcp_is_there_once() -> None:
+    one, twice = Scene(), Scene()
+    for scene, copies in ((one, 1), (twice, 2)):
+        frame = scene.frame("client", length=8)
+        udp = frame[:23] + b"\x11" + frame[24:]  # IPv4's protocol
+        for _ in range(copies):
+            scene.seen("server", udp)
+    assert "server: client > server: udp" in lines(one)
+    assert lines(one) == lines(twice)

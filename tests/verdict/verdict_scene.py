@@ -105,7 +105,7 @@ class Scene:
         length: int = 0,
         to: str | None = None,
         port: int = 40000,
-        **fields: int | str,
+        **fields: int | str | bytes,
     ) -> bytes:
         """A frame of the connection client.40000 > server.105, from either side."""
         receiver = to or next(host.name for host in self.case.hosts if host.name != sender)
