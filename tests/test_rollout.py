@@ -22,6 +22,17 @@ pytestmark = [pytest.mark.netns, pytest.mark.slow]
 needs_suricata = pytest.mark.skipif(shutil.which("suricata") is None, reason="suricata is not installed")
 
 
+needs_prometheus = pytest.mark.skipif(
+    any(shutil.which(name) is None for name in ("prometheus", "promtool", "prometheus-node-exporter")),
+    reason="prometheus or prometheus-node-exporter is not installed",
+)
+OF_ALERTS = (
+    "scenarios/retransmission/backoff.yaml",
+    "scenarios/handshake/syn_lost.yaml",
+    "scenarios/ending/half_close.yaml",
+)
+
+
 def score(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tcpharness", "score", *words]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
@@ -58,8 +69,32 @@ def test_the_gate_opens_for_the_mended_ones(spawner: Spawner) -> None:
     assert set(conditions(done)) == {"port_scan", "syn_retransmission", "zero_window"}
 
 
+@needs_prometheus
+def test_a_threshold_that_is_never_reached(spawner: Spawner) -> None:
+    done = score(*OF_ALERTS, "--monitors", "examples/rollout/alerts.yaml", "--format", "json", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    found = conditions(done)
+    assert (found["retransmission"]["hits"], found["retransmission"]["misses"]) == (0, 2)
+    assert found["syn_retransmission"]["recall"] == 1
+
+
+@needs_prometheus
+def test_the_gate_opens_for_the_right_threshold(spawner: Spawner) -> None:
+    limits = ("--fail-under", "recall=1,precision=1")
+    monitors = ("--monitors", "examples/rollout/fixed_alerts.yaml")
+    done = score(*OF_ALERTS, *monitors, "--format", "json", "-j", "2", *limits)
+    assert done.returncode == 0, done.stderr
+    found = conditions(done)
+    assert (found["retransmission"]["hits"], found["syn_retransmission"]["hits"]) == (2, 2)
+    assert 0 <= found["retransmission"]["delay_median_ms"] < 10_000
+
+
 def test_the_page_names_files_that_are_there() -> None:
     page = (HERE / "docs/rollout.md").read_text()
     named = set(re.findall(r"examples/rollout/[a-z_.]+[a-z]", page))
-    assert {"examples/rollout/rules.yaml", "examples/rollout/fixed.rules"} <= named
+    assert {
+        "examples/rollout/rules.yaml",
+        "examples/rollout/fixed.rules",
+        "examples/rollout/alerts.yml",
+    } <= named
     assert [name for name in named if not (HERE / name).exists()] == []
