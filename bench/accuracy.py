@@ -29,7 +29,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 import accuracy_tshark
 from accuracy_scenarios import scenario_text
 from accuracy_trace import Flow, Sent, read_trace
-from accuracy_truth import Frames, Score, Truth, Weighed, disagreements, said, truths, weigh
+from accuracy_truth import (
+    Frames,
+    Score,
+    Truth,
+    Weighed,
+    counted,
+    disagreements,
+    said,
+    truths,
+    weigh,
+    weigh_dsacks,
+)
 
 from tcpharness.analysis.capture import analyze
 from tcpharness.lab.door import enter
@@ -56,6 +67,7 @@ class Totals:
     ours: dict[str, Score] = field(default_factory=dict)
     tshark: dict[str, Score] = field(default_factory=dict)
     left_open: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
     misses: list[str] = field(default_factory=list)
 
@@ -153,6 +165,7 @@ class Sender:
     own: str  # address
     true: list[Truth]
     frames: int  # in the capture
+    counted: dict[str, int]
 
 
 def senders_of(
@@ -168,13 +181,14 @@ def senders_of(
             totals.left_out.append(f"{name} {host}: its capture is not whole")
             continue
         true = truths(frames, own, addresses.values(), trace)
-        wrong = disagreements(true, result.evidence.counters.get(host, {}), traced)
+        counters = result.evidence.counters.get(host, {})
+        wrong = disagreements(true, counters, traced)
         if wrong:
             totals.left_out.append(f"{name} {host}: {'; '.join(wrong)}")
             strange = True
         else:
             file = Path(result.evidence.captures[host].file)
-            found.append(Sender(f"{name} {host}", file, own, true, len(frames)))
+            found.append(Sender(f"{name} {host}", file, own, true, len(frames), counted(counters)))
     return found, strange
 
 
@@ -183,6 +197,8 @@ def weigh_sender(sender: Sender, totals: Totals) -> bool:
     with open(sender.capture, "rb") as file:
         findings = analyze(file).findings
     weighed = weigh(sender.true, said(findings, sender.own))
+    weigh_dsacks(weighed, findings, sender.own, sender.counted)
+    totals.counted += Counter(sender.counted)
     totals.add(weighed)
     totals.misses += [f"{sender.name} {miss}" for miss in weighed.misses]
     return bool(weighed.misses)
@@ -314,7 +330,8 @@ def main() -> int:
 
 def tell(args: argparse.Namespace, totals: Totals) -> int:
     print(f"{totals.runs} runs of seed {args.seed}, {totals.hosts} senders: {dict(totals.outcomes)}")
-    print("\n".join(table(totals.ours, ("retransmission", *KINDS))))
+    print("\n".join(table(totals.ours, ("retransmission", *KINDS, "dsack"))))
+    print("the kernels counted", ", ".join(f"{name} {number}" for name, number in totals.counted.items()))
     print(f"called rto or tlp, for a segment alone in flight: the kernel's {dict(totals.left_open)}")
     if totals.tshark:
         print(f"tshark {accuracy_tshark.version()}:")

@@ -150,15 +150,25 @@ def weigh_kind(weighed: Weighed, true: Truth, finding: Finding | None) -> None:
 
 # --- the counters
 
+COUNTERS = (
+    "TcpRetransSegs", "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans", "TcpExtTCPTimeouts",
+    "TcpExtTCPLossProbes", "TcpExtTCPSynRetrans", "TcpExtTCPSpuriousRTOs", "TcpExtTCPDSACKRecv",
+    "TcpExtTCPDSACKOfoRecv",
+)  # fmt: skip
+
 
 def counted(counters: Mapping[str, int]) -> dict[str, int]:
-    """What the kernel counted: of all, and of those kinds that it counts segment by segment."""
-    return {
-        "retransmission": counters.get("TcpRetransSegs", 0),
-        "syn": counters.get("TcpExtTCPSynRetrans", 0),
-        "fast": counters.get("TcpExtTCPFastRetrans", 0),
-        "slow_start": counters.get("TcpExtTCPSlowStartRetrans", 0),
-    }
+    """Those that know of what is sent again."""
+    return {name: counters[name] for name in COUNTERS if name in counters}
+
+
+def weigh_dsacks(
+    weighed: Weighed, findings: Iterable[Finding], own: str, counters: Mapping[str, int]
+) -> None:
+    """How many came to this host: by number, for the kernel tells no more."""
+    found = sum(f.name == "dsack" and f.flow is not None and f.flow.src == own for f in findings)
+    number = counters.get("TcpExtTCPDSACKRecv", 0) + counters.get("TcpExtTCPDSACKOfoRecv", 0)
+    weighed.of("dsack").add(Score(min(found, number), max(0, found - number), max(0, number - found)))
 
 
 def disagreements(true: list[Truth], counters: Mapping[str, int], traced: bool) -> list[str]:
@@ -171,7 +181,3 @@ def disagreements(true: list[Truth], counters: Mapping[str, int], traced: bool) 
     if traced and untraced:
         wrong.append(f"{untraced} of {len(true)} segments were not traced")
     return wrong
-
-
-def kinds_of(true: list[Truth]) -> Counter[str]:
-    return Counter(t.kind for t in true)

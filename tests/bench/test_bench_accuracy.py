@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 from accuracy_scenarios import scenario_text  # noqa: E402
 from accuracy_trace import Sent, read_trace, sent_by  # noqa: E402
-from accuracy_truth import Score, Truth, disagreements, said, weigh  # noqa: E402
+from accuracy_truth import Score, Truth, Weighed, disagreements, said, weigh, weigh_dsacks  # noqa: E402
 from accuracy_tshark import score as tshark_score  # noqa: E402
 from accuracy_tshark import shared_out  # noqa: E402
 
@@ -190,3 +190,10 @@ def test_tshark_s_lines_go_back_to_the_captures_that_were_appended() -> None:
     scores = tshark_score([truth(3, "fast")], last, CLIENT)
     assert scores["retransmission"] == Score(missed=1)
     assert scores["or out of order"] == Score(right=1)
+
+
+def test_dsacks_are_compared_by_number() -> None:
+    found = [finding(n, "", name="dsack") for n in (1, 2, 3)] + [finding(4, "", name="dsack", src=SERVER)]
+    weighed = Weighed()
+    weigh_dsacks(weighed, found, CLIENT, {"TcpExtTCPDSACKRecv": 1, "TcpExtTCPDSACKOfoRecv": 1})
+    assert weighed.scores == {"dsack": Score(right=2, wrong=1)}
