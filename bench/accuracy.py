@@ -66,6 +66,7 @@ class Totals:
     outcomes: Counter[str] = field(default_factory=Counter)
     ours: dict[str, Score] = field(default_factory=dict)
     tshark: dict[str, Score] = field(default_factory=dict)
+    untraced: int = 0
     left_open: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
@@ -168,9 +169,7 @@ class Sender:
     counted: dict[str, int]
 
 
-def senders_of(
-    result: Result, trace: dict[Flow, list[Sent]], traced: bool, totals: Totals
-) -> tuple[list[Sender], bool]:
+def senders_of(result: Result, trace: dict[Flow, list[Sent]], totals: Totals) -> tuple[list[Sender], bool]:
     """Those of whom all is known; True when something has to be kept, to be looked into."""
     name = Path(result.case.file).stem
     addresses = {s.host: s.local[0] for s in result.evidence.sockets if s.remote[1]}
@@ -182,7 +181,7 @@ def senders_of(
             continue
         true = truths(frames, own, addresses.values(), trace)
         counters = result.evidence.counters.get(host, {})
-        wrong = disagreements(true, counters, traced)
+        wrong = disagreements(true, counters)
         if wrong:
             totals.left_out.append(f"{name} {host}: {'; '.join(wrong)}")
             strange = True
@@ -197,6 +196,7 @@ def weigh_sender(sender: Sender, totals: Totals) -> bool:
     with open(sender.capture, "rb") as file:
         findings = analyze(file).findings
     weighed = weigh(sender.true, said(findings, sender.own))
+    totals.untraced += sum(not true.traced for true in sender.true)
     weigh_dsacks(weighed, findings, sender.own, sender.counted)
     totals.counted += Counter(sender.counted)
     totals.add(weighed)
@@ -204,14 +204,12 @@ def weigh_sender(sender: Sender, totals: Totals) -> bool:
     return bool(weighed.misses)
 
 
-def look(
-    result: Result, trace: dict[Flow, list[Sent]], traced: bool, totals: Totals
-) -> tuple[list[Sender], bool]:
+def look(result: Result, trace: dict[Flow, list[Sent]], totals: Totals) -> tuple[list[Sender], bool]:
     """Weighs one run; True when there is something to keep."""
     totals.runs += 1
     verdict = result.verdict
     totals.outcomes[verdict.outcome] += 1
-    senders, strange = senders_of(result, trace, traced, totals)
+    senders, strange = senders_of(result, trace, totals)
     differ = [weigh_sender(sender, totals) for sender in senders]
     if verdict.outcome in ("fail", "void"):
         why = verdict.reason or "; ".join(str(failure) for failure in verdict.failures)
@@ -265,7 +263,7 @@ def play(args: argparse.Namespace, scratch: Path, totals: Totals) -> None:
             trace = tracer.take()
             of_batch = []
             for result in results:
-                senders, differs = look(result, trace, tracer.epoch_ns is not None, totals)
+                senders, differs = look(result, trace, totals)
                 if args.keep and (differs or args.keep_all) and result.out_dir:
                     keep(result, senders, args.keep)
                 of_batch += senders
@@ -333,6 +331,8 @@ def tell(args: argparse.Namespace, totals: Totals) -> int:
     print("\n".join(table(totals.ours, ("retransmission", *KINDS, "dsack"))))
     print("the kernels counted", ", ".join(f"{name} {number}" for name, number in totals.counted.items()))
     print(f"called rto or tlp, for a segment alone in flight: the kernel's {dict(totals.left_open)}")
+    if totals.untraced:
+        print(f"{totals.untraced} segments were not traced: their kind is not known, unless it is syn or fin")
     if totals.tshark:
         print(f"tshark {accuracy_tshark.version()}:")
         print("\n".join(table(totals.tshark, ("retransmission", "or out of order", "fast"))))

@@ -1004,7 +1004,7 @@ def note_trigger(segment: Segment, this: Side) -> None:
         return
     if this.recover < 0 and this.loss_recover < 0:
         this.repair_tsval = segment.tsval
-        this.undo_left = 0
+        this.undo_left = int(this.tlp_sent)
     elif this.trigger == "rto" and this.loss_recover >= 0 and not this.rto_count:
         this.undo_left = 0
     this.undo_left += 1

@@ -273,8 +273,12 @@ def timer_ran_out(segment: Segment, this: Side) -> bool:
     answer = away + SCHEDULING_NS + (min(trip, 2 * max(this.rtt_min, 0)) if this.uses_sack() else 0)
     if this.acked_ns < 0 or now - this.acked_ns > answer:
         return True
+    if not this.uses_sack() and waited * 10 >= this.rto_ns() * 9 and not answers_ack(segment, this):
+        return True
     # An ACK came meanwhile, but of nothing that was sent after the last repeat.
     sent = this.again
+    if waited < trip + 2 * SCHEDULING_NS:
+        return False
     return sent is not None and sent.count > 1 and sent.last_ns >= max(this.una_ns, this.rack_ns)
 
 

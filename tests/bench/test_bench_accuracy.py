@@ -171,14 +171,14 @@ def test_precision_and_recall() -> None:
 
 def test_a_run_in_which_the_kernel_counts_otherwise_tells_nothing() -> None:
     true = [truth(1, "fast")]
-    assert disagreements(true, {"TcpRetransSegs": 1}, traced=True) == []
-    assert disagreements(true, {"TcpRetransSegs": 2}, traced=True) == [
-        "1 segments sent again, TcpRetransSegs 2"
-    ]
-    untraced = [Truth(1, 1, FLOW, "", traced=False)]
-    assert disagreements(untraced, {"TcpRetransSegs": 1}, traced=True) == ["1 of 1 segments were not traced"]
-    assert disagreements(untraced, {"TcpRetransSegs": 1}, traced=False) == []
-    assert disagreements(true, {}, traced=True) == ["no counters"]
+    assert disagreements(true, {"TcpRetransSegs": 1}) == []
+    assert disagreements(true, {"TcpRetransSegs": 2}) == ["1 segments sent again, TcpRetransSegs 2"]
+    assert disagreements(true, {}) == ["no counters"]
+
+
+def test_of_what_was_not_traced_only_that_it_was_sent_again_is_weighed() -> None:
+    weighed = weigh([Truth(1, 1, FLOW, "", traced=False)], {1: finding(1, "fast")})
+    assert weighed.scores == {"retransmission": Score(right=1)}
 
 
 def test_tshark_s_lines_go_back_to_the_captures_that_were_appended() -> None:
