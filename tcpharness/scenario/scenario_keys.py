@@ -51,7 +51,10 @@ SCENARIO_KEYS: dict[str, Key] = {
     "tags": Key(ListOf(WORD, "a list of words", single=True), "Words for --tag."),
     "timeout": Key(TIME, "The whole run must end within this (default: 30s)."),
     "seed": Key(integer(0, (1 << 63) - 1), "Of payloads and random draws (default: drawn, and reported)."),
-    "timing": Key(choice("kernel"), "kernel: what it expects hangs on the timers of the kernel."),
+    "timing": Key(
+        choice("kernel"),
+        "kernel: its timers decide, so that runs may differ; what is expected holds in all of them.",
+    ),
     "time": Key(choice("fast"), "fast: the kernel's long timers are made short."),
     "requires": Key(REQUIRES, "What the machine must have, or the scenario is skipped."),
     "ip": Key(

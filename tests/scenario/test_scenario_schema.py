@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,9 @@ def test_the_schema_refuses_what_the_loader_refuses(wrong: str, validator: Any) 
     rest = {"scenario": "A", "hosts": ["client", "server"], "expect": {"findings": {"client": {}}}}
     assert not validator.is_valid({**rest, **plain(wrong)})
     assert validator.is_valid(rest)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_leaves_its_timing_to_the_kernel_says_what_decides(path: Path) -> None:
+    said = re.search(r"^timing: kernel *(.*)$", path.read_text(), re.MULTILINE)
+    assert said is None or said[1].startswith("# ")
