@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tcpharness.analysis.finding import Finding
 
 
+ALIKE = 0.8  # of 1: a slip of the pen
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is to be scored, and how."""
@@ -46,7 +50,19 @@ def uses_of(words: Iterable[str]) -> list[MonitorUse]:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two monitors are called {name}; give one of them another name in a file")
+    for use in found:
+        check_names(use)
     return found
+
+
+def check_names(use: MonitorUse) -> None:
+    """A slip in a name would leave a rule unjudged, and nobody would be told. Raises ValueError."""
+    for rule in description_of(use).names:
+        close = get_close_matches(rule.name, BY_NAME, n=1, cutoff=ALIKE)
+        if rule.name not in BY_NAME and close:
+            raise ValueError(
+                f"{use.at}: {use.name} has names for {rule.name}, which is no detector; {close[0]} is"
+            )
 
 
 def score_cases(

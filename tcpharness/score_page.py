@@ -18,6 +18,8 @@ from tcpharness.score import Asked, card_of, description_of, score_cases, uses_o
 from tcpharness.verdict.result import Result
 from tcpharness.verdict.score import Scorecard, shortfalls
 
+OK, FAILED, LACKING = 0, 1, 3  # as everywhere
+
 
 def score_page(args: argparse.Namespace, cases: Sequence[Case]) -> int:
     """The exit status. Raises ValueError where what was asked for can't be; Lacking."""
@@ -47,9 +49,10 @@ def score_page(args: argparse.Namespace, cases: Sequence[Case]) -> int:
     card.silent = len(cases) - len(telling)
     print(page(card, args.format, args.all), end="")
     reasons = shortfalls(card, args.fail_under) if args.fail_under else []
-    for reason in reasons:
+    absent = [f"{score.monitor}: {score.lacking}" for score in card.scores if score.lacking]
+    for reason in reasons or absent:
         print(f"tcpharness: {reason}", file=sys.stderr)
-    return 1 if reasons else 0
+    return FAILED if reasons else LACKING if absent else OK
 
 
 def page(card: Scorecard, form: str, everything: bool) -> str:

@@ -168,6 +168,22 @@ def test_what_cannot_be_right(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.netns
+def test_a_monitor_that_this_machine_cannot_run_is_named(spawner: Spawner, library: Path) -> None:
+    ours = "{needs: 'echo no such kernel >&2; false', read: 'true {pcap}', output: {format: jsonl}, fields: {name: n}}"
+    (library / "monitors.yml").write_text(f"monitors: {{ours: {ours}}}\n")
+    done = score(library, "-k", "clean")
+    assert done.returncode == 3
+    assert "tcpharness: ours: this machine can't run it: no such kernel" in done.stderr
+
+
+def test_a_slip_in_a_name_is_no_silence(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("monitors: {ours: {use: suricata, names: {zero_windw: 7}}}\n")
+    with pytest.raises(ValueError, match="rules.yaml:1:.*zero_windw, which is no detector; zero_window is"):
+        uses_of([str(path)])
+
+
 def test_files_of_options_lie_beside_the_file_that_names_them(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("monitors: {ours: {use: suricata, with: {rules: my.rules}, names: {reset: 7}}}\n")
