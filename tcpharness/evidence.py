@@ -80,6 +80,11 @@ class CaptureOutcome:
     text: bool = False
     error: str | None = None
     report: CaptureReport | None = None
+    has_canary: bool = False  # one was sent there, and nothing keeps it out of the file
+    canary: list[bytes] = field(
+        default_factory=list
+    )  # its frames, as they were captured; not in the file any more
+    heard: frozenset[str] = frozenset()  # what our detectors report of them
 
     def complete(self) -> bool:
         """True when every frame of the interface is in the file, whole."""
@@ -208,6 +213,10 @@ class MonitorOutcome:
     started_ns: int | None = None  # CLOCK_REALTIME; live: when it said that it was ready
     duration_ns: int = 0
     directory: str = ""  # its own, with all that it wrote
+    was_asked: bool = False  # a canary was in what it read: what it is silent about it must have heard there
+    heard: frozenset[str] = frozenset()  # the canary's conditions that it has reported; not in `findings`
+    could_hear: frozenset[str] = frozenset()  # those for which its description has a word
+    of_canary: int = 0  # findings about the canary, whatever they are called
 
     def __str__(self) -> str:
         return f"{self.monitor} at {self.vantage}"

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from tcpharness.analysis.canary import conversations, heard
 from tcpharness.analysis.capture import analyze, capture_drops
 from tcpharness.analysis.compare import Seen, Sent, compare, syns
 from tcpharness.evidence import CaptureOutcome, Evidence
@@ -46,6 +47,7 @@ from tcpharness.lab.tracing import Tracing
 from tcpharness.monitor.live import LivePosts
 from tcpharness.monitor.post import Post, posts_of
 from tcpharness.monitor.room import MonitorRoom
+from tcpharness.packet.canary import MOST_VANTAGES, number_at, part, vantage_of
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
@@ -136,7 +138,10 @@ class CaseRun:
                 tell_of_faults(box, [b for b in boxes if b is not box], stage, actors, director)
             await self._drive(actors, captures, watch, director, stage, time.monotonic_ns() + timeout_ns)
             await self._fall_quiet(lab, boxes, live.hosts)
-            self.evidence.monitors += await live.finish()
+            self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
+            self.evidence.monitors += await live.finish(with_canary=False)
+            await self._pass_canaries(captures)
+            self.evidence.monitors += await live.finish(with_canary=True)
             watched = asyncio.create_task(self._end_watching(watch, tracing))
             stack.callback(watched.cancel)
             await self._end_captures(captures)
@@ -146,7 +151,6 @@ class CaseRun:
             await watched
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             self.evidence.environment = lab.environment()
-            self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
 
     async def _start_watching(self, watch: Watch, tracing: Tracing | None) -> None:
@@ -227,6 +231,36 @@ class CaseRun:
         for box in boxes:
             await box.idle()
             await box.stop()
+
+    async def _pass_canaries(self, captures: list[Tcpdump]) -> None:
+        """One by each vantage, for all who watch there."""
+        numbers = self._canary_numbers()
+        await asyncio.gather(
+            *(
+                capture.pass_canary(conversations(numbers[capture.outcome.vantage], self.case.ip))
+                for capture in captures[:MOST_VANTAGES]
+            )
+        )
+
+    def _canary_numbers(self) -> dict[str, int]:
+        """Vantage -> the number in its canary's addresses."""
+        vantages = enumerate(self.plan.vantages)
+        return {vantage: number_at(self.plan.number, place) for place, (vantage, _, _) in vantages}
+
+    def part_canaries(self) -> None:
+        """Out of the captures, which are the scenario's; what our detectors say of them is noted."""
+        for vantage, number in self._canary_numbers().items():
+            outcome = self.evidence.captures.get(vantage)
+            if outcome is None or outcome.text or not Path(outcome.file).exists():
+                continue
+            parted = part(Path(outcome.file).read_bytes())
+            if parted.frames:
+                with open(outcome.file, "r+b") as file:
+                    file.truncate(parted.kept_len)
+                    file.seek(parted.kept_len)
+                    file.write(parted.rest)
+            outcome.canary = [frame for frame in parted.frames if vantage_of(frame) == number]
+            outcome.heard = heard(outcome.canary, number, self.case.ip)
 
     async def _end_captures(self, captures: list[Tcpdump]) -> None:
         """All markers first, then all ends: each capture holds those of its link's other hosts too."""
@@ -394,6 +428,7 @@ class Runner:
             return skipped(reason)
         try:
             await run.play(self._spawner, timeout_ns, self._tracing, self._monitors)
+            run.part_canaries()
             await run.hear_monitors(self._monitors)
             return run.judge()
         except LabError as error:

@@ -180,7 +180,7 @@ def test_a_monitor_that_this_machine_cannot_run_is_named(spawner: Spawner, libra
 def test_a_slip_in_a_name_is_no_silence(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("monitors: {ours: {use: suricata, names: {zero_windw: 7}}}\n")
-    with pytest.raises(ValueError, match="rules.yaml:1:.*zero_windw, which is no detector; zero_window is"):
+    with pytest.raises(ValueError, match=r"rules\.yaml:1:.*zero_windw, which is no detector; zero_window is"):
         uses_of([str(path)])
 
 

@@ -904,7 +904,7 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
 def begin_side(segment: Segment, this: Side) -> None:
     this.isn, this.started = segment.seq, True
     this.max_end = segment.next_seq
-    this.una = segment.seq
+    this.una = this.round_end = segment.seq
     this.mss = segment.mss
     this.wscale = min(segment.wscale, 14)  # RFC 7323 2.3
     this.sack_ok, this.ts_ok = segment.sack_ok, segment.tsval >= 0
@@ -925,6 +925,7 @@ def apply_data(segment: Segment, this: Side, other: Side) -> None:
     length = segment.payload_len
     if not this.started:
         this.started, this.max_end, this.una = True, segment.seq, segment.seq
+        this.round_end = segment.seq
     order = this.order
     if length:
         this.delayed_ns = -1
@@ -1086,11 +1087,12 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
     if not other.started:
         # Mid-stream: what is acknowledged is where the other side stands, as far as we know.
         other.started, other.max_end, other.una, other.acked = True, segment.ack, segment.ack, True
+        other.round_end = segment.ack
     if not other.acked:
         # What was acknowledged before the capture began is where it begins.
         other.acked = True
         if seq_diff(segment.ack, other.una) < 0:
-            other.una = segment.ack
+            other.una = other.round_end = segment.ack
     if seq_diff(segment.ack, other.max_end) > 0:
         if other.probe_end != segment.ack:
             other.holes = (*other.holes, Hole(other.max_end, segment.ack, segment))[-MOST_HOLES:]
@@ -1154,7 +1156,9 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     if other.max_end_ns > other.una_ns:  # something was sent since the last one: so much it dared
         other.new_acks += 1
         if seq_diff(this.right_edge, other.max_end) * 10 <= seq_diff(this.right_edge, other.una):
-            other.held_acks += 1
+            other.round_held = 1
+        if seq_diff(ack, other.round_end) >= 0:
+            end_round(other)
     release(other, done)
     other.una, other.una_ns = ack, now
     other.dup_acks = 0
@@ -1170,6 +1174,14 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
             other.loss_recover = -1
     if other.probe_end >= 0 and seq_diff(ack, other.probe_end) >= 0:
         other.probe_end = -1
+
+
+def end_round(side: Side) -> None:
+    """A round trip is over: what was outstanding when it began has been acknowledged."""
+    side.rounds += 1
+    side.held_rounds += side.round_held
+    side.round_held = 0
+    side.round_end = side.max_end
 
 
 def reached(sent: Sent, side: Side, now: int) -> None:

@@ -65,7 +65,8 @@ cdef class Side:
     cdef public tuple bad_findings
     cdef public int partial_hints, sum_error, sum_errors, sums_correct, sums_offload
     cdef public long long rtt_min, rtt_spike, rttvar, srtt, delayed_for_ns, delayed_ns
-    cdef public int held_acks, new_acks
+    cdef public int held_rounds, new_acks, round_held, rounds
+    cdef public long long round_end
     cdef public object ongoing, said
     cdef public long long gap_said
     cdef public char calm, repairing, offload_said, snapped, super_seen

@@ -145,8 +145,8 @@ class Side:
         "bad_findings", "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
         # its round trips as seen from here, without the other half of the path
         "rtt_min", "rtt_spike", "rttvar", "srtt",
-        # ACKs of something new after something was sent, those that found the window full; a late one
-        "delayed_for_ns", "delayed_ns", "held_acks", "new_acks",
+        # ACKs of something new after something was sent; round trips, and with a full window; a late ACK
+        "delayed_for_ns", "delayed_ns", "held_rounds", "new_acks", "round_end", "round_held", "rounds",
         # what has been said once
         "gap_said", "offload_said", "ongoing", "said", "snapped", "super_seen",
         # facts of the segment that is being looked at
@@ -202,7 +202,7 @@ class Side:
         self.bad_findings: tuple[Finding, ...] = ()
         self.rtt_min = self.rttvar = self.srtt = -1
         self.rtt_spike = self.delayed_for_ns = 0
-        self.held_acks = self.new_acks = self.after = 0
+        self.held_rounds = self.new_acks = self.round_end = self.round_held = self.rounds = self.after = 0
         self.delayed_ns = self.dscp_last = -1
         self.ongoing: dict[str, Finding] | None = None  # episodes, while they last
         self.said: frozenset[str] = frozenset()

@@ -41,6 +41,7 @@ from tcpharness.fault.flow import (
 from tcpharness.fault.impair import Book, Held, Lane, fate_of
 from tcpharness.fault.ledger import Entry, Ledger, Note
 from tcpharness.fault.rule import Rule, Seen, make_rules
+from tcpharness.packet.canary import is_canary
 from tcpharness.packet.segment import ACK, FIN, RST, SYN
 from tcpharness.scenario.event import Cut
 from tcpharness.scenario.impairment import Impairment
@@ -280,7 +281,7 @@ class Engine:
 
     def _pass_oddly(self, now_ns: int, port: int, data: bytes, digest: int | None) -> Sequence[Send]:
         """To everybody, to nobody, or in another form than it came."""
-        if data[12:14] == MARKER:
+        if data[12:14] == MARKER or is_canary(data):
             return NOTHING
         sends = [] if self._stopped else [(to, data) for to in self._ways(port, data)]
         came_in = (port, crc32(data) if digest is None else digest)

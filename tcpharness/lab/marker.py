@@ -21,9 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tcpharness.lab.netns import NetNs
+from tcpharness.packet.canary import MAC_HEAD, NOBODY
 
 ETHERTYPE = b"\x88\xb5"
 ANY_MARKER = re.compile(rb"(\x06.{5})\1\x88\xb5", re.DOTALL)
+ANY_CANARY = re.compile(re.escape(NOBODY) + rb".." + re.escape(MAC_HEAD), re.DOTALL)
 TEXT_MARKER = b"ethertype Unknown (0x88b5)"
 HEADER_LEN = 14
 TAIL_LEN = 32  # longer than anything that is looked for
@@ -38,8 +40,9 @@ class Marker:
         self._interface = interface
         self._sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
 
-    def send(self) -> None:
-        self._sock.sendto(self.frame, (self._interface, 0))
+    def send(self, frame: bytes | None = None) -> None:
+        """Itself, or a frame that is not its own from the same interface."""
+        self._sock.sendto(frame or self.frame, (self._interface, 0))
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -83,13 +86,13 @@ class Markers:
 
 
 def count_markers(file: Path, *, text: bool) -> int:
-    """How many frames of ours are in a finished capture, from whichever end of the link they came."""
+    """How many frames of ours, the canary's too, are in a finished capture, from either end of the link."""
     if not file.exists() or file.stat().st_size == 0:
         return 0
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if text:
             return sum(TEXT_MARKER in line for line in iter(data.readline, b""))
-        return sum(1 for _ in ANY_MARKER.finditer(data))
+        return sum(1 for ours in (ANY_MARKER, ANY_CANARY) for _ in ours.finditer(data))
 
 
 def without_markers(file: Path) -> None:

@@ -11,22 +11,25 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from tcpharness.analysis.canary import Sent
 from tcpharness.evidence import CaptureOutcome
 from tcpharness.lab.doctor import find_program
 from tcpharness.lab.marker import Markers, count_markers, without_markers
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.spawner import Child, LabProcesses
+from tcpharness.packet.canary import NOT_CANARY
 from tcpharness.scenario.model import Capture, Until
 from tcpharness.scenario.plan import Plan
 
 START_S, MARK_S, END_S = 15.0, 10.0, 10.0
 POLL_S = 0.002
 RESEND_S = 0.02
+BEAT_S = 0.001  # between two times of the canary
 READY = "listening on "
 FIGURES = {
     "captured": re.compile(r"^(\d+) packets? captured$", re.MULTILINE),
@@ -104,6 +107,19 @@ class Tcpdump:
     def go_on(self) -> None:
         self._signal(signal.SIGCONT)
 
+    async def pass_canary(self, sent: Sequence[Sent]) -> None:
+        """Sends a canary by the captured interface, for all who watch there."""
+        if self._markers is None or self.child is None:
+            return
+        self.outcome.has_canary = not self._without_canary
+        own, beat = self._markers.all[0], 0
+        for one in sent:
+            if one.beat != beat:
+                beat = one.beat
+                await asyncio.sleep(BEAT_S)
+            with suppress(OSError):  # an interface that is down: then it is missing, which is found out
+                own.send(one.frame)
+
     async def mark(self) -> None:
         """Sends the marker until it has been read back, or tcpdump has ended (-c)."""
         if self.outcome.marker_seen or self._markers is None or self.outcome.error:
@@ -160,7 +176,19 @@ class Tcpdump:
         arguments += ["-l"] if wanted.text else ["-U", "-w", str(self._file)]
         arguments += ["-s", str(wanted.snaplen)] if wanted.snaplen else []
         arguments += ["-c", str(wanted.count)] if wanted.count else []
-        return arguments + ([f"({wanted.filter}) or ether proto 0x88b5"] if wanted.filter else [])
+        return arguments + self._expression()
+
+    def _expression(self) -> list[str]:
+        """The user's filter, but for our own frames: the marker always, the canary where it does no harm."""
+        asked = [f"({self._capture.filter})"] if self._capture.filter else []
+        asked += [NOT_CANARY] if self._without_canary else []
+        return [f"({' and '.join(asked)}) or ether proto 0x88b5"] if asked else []
+
+    @property
+    def _without_canary(self) -> bool:
+        """True for a capture that people read, that counts its packets, or that has no room for more."""
+        wanted = self._capture
+        return wanted.text or bool(wanted.count or wanted.buffer_kib or wanted.stall)
 
     def _make_markers(self, namespace: NetNs) -> Markers:
         own = (self.outcome.host, self.outcome.interface)

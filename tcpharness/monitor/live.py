@@ -19,6 +19,7 @@ from tcpharness.evidence import MonitorOutcome
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.socket_table import SocketTable
 from tcpharness.lab.spawner import Child, Spawner
+from tcpharness.monitor.canary import part_live
 from tcpharness.monitor.command import filled, write_files
 from tcpharness.monitor.post import Post
 from tcpharness.monitor.process import Ground, ending, judged, wait_end
@@ -263,8 +264,13 @@ class LivePosts:
     async def start(self, room: MonitorRoom) -> None:
         await asyncio.gather(*(monitor.start(room) for monitor in self.monitors))
 
-    async def finish(self) -> list[MonitorOutcome]:
-        return list(await asyncio.gather(*(monitor.finish() for monitor in self.monitors)))
+    async def finish(self, *, with_canary: bool) -> list[MonitorOutcome]:
+        """First those that could not tell the canary from the scenario, before it passes; then the others."""
+        ending = [m for m in self.monitors if m.post.description.tells_canary() == with_canary]
+        outcomes = list(await asyncio.gather(*(monitor.finish() for monitor in ending)))
+        for monitor in ending if with_canary else ():
+            part_live(monitor.outcome, monitor.post.description)
+        return outcomes
 
     @property
     def hosts(self) -> set[str]:

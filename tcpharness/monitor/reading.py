@@ -9,12 +9,14 @@ from pathlib import Path
 from tcpharness.evidence import CaptureOutcome, MonitorOutcome
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.spawner import Spawner
+from tcpharness.monitor.canary import at_their_times
 from tcpharness.monitor.command import filled, write_files
 from tcpharness.monitor.process import Ended, Ground, wait_end
 from tcpharness.monitor.words import fail, take
 from tcpharness.packet.pcap import Reader, Writer
 from tcpharness.scenario.monitor import Command, Description
 
+CANARY_AFTER_NS = 1_000_000_000  # behind the scenario's last frame
 MARKER = b"\x88\xb5"  # ethertype of a capture's end markers, which are not the monitors' business
 
 
@@ -72,8 +74,9 @@ async def read_capture(
         take(description, folder, outcome)
 
 
-def copy_capture(capture: CaptureOutcome, path: Path) -> None:
-    """The capture as a monitor gets it: without our end markers."""
+def copy_capture(capture: CaptureOutcome, path: Path, *, canary: bool) -> int:
+    """The capture as a monitor gets it: without our end markers, the canary behind it. Returns its frames."""
+    kept, last_ns = 0, 0
     with open(capture.file, "rb") as source, path.open("wb") as target:
         reader = Reader(source)
         frames = iter(reader)
@@ -82,4 +85,8 @@ def copy_capture(capture: CaptureOutcome, path: Path) -> None:
         while first is not None:
             if first.data[12:14] != MARKER:
                 writer.write(first.time_ns, first.data, first.wire_len)
+                kept, last_ns = kept + 1, max(last_ns, first.time_ns)
             first = next(frames, None)
+        for offset_ns, frame in at_their_times(capture.canary) if canary else ():
+            writer.write(last_ns + CANARY_AFTER_NS + offset_ns, frame)
+    return kept

@@ -15,6 +15,7 @@ from typing import Self
 from tcpharness.evidence import CaptureOutcome, MonitorOutcome
 from tcpharness.lab.doctor import is_root
 from tcpharness.lab.spawner import Spawner
+from tcpharness.monitor.canary import part_canary
 from tcpharness.monitor.command import filled
 from tcpharness.monitor.post import FOLDER, Post
 from tcpharness.monitor.process import lacking
@@ -51,19 +52,27 @@ class MonitorRoom:
     ) -> list[MonitorOutcome]:
         """All monitors of a case that read captures, each at each of its vantages."""
         reading = [post for post in posts if post.description.read is not None]
-        copies = {v: copied(captures.get(v), folder, v) for v in {post.vantage for post in reading}}
-        return list(await asyncio.gather(*(self._read(post, copies[post.vantage]) for post in reading)))
+        wanted = {(post.vantage, post.description.tells_canary()) for post in reading}
+        copies = {(v, canary): copied(captures.get(v), folder, v, canary=canary) for v, canary in wanted}
+        return list(
+            await asyncio.gather(
+                *(self._read(post, copies[post.vantage, post.description.tells_canary()]) for post in reading)
+            )
+        )
 
-    async def _read(self, post: Post, capture: Path | None) -> MonitorOutcome:
+    async def _read(self, post: Post, copy: Copy | None) -> MonitorOutcome:
         outcome, description = post.outcome(), post.description
         outcome.lacking = await self.lacking(description)
         if outcome.lacking is not None:
             return outcome
         post.folder.mkdir(parents=True)
-        if capture is None:
+        if copy is None:
             fail(outcome, f"there is no capture at {post.vantage} that it could read", post.folder)
             return outcome
-        words = {"pcap": str(capture.absolute()), **post.words()}
+        if copy.is_empty:
+            fail(outcome, f"there is not one packet in the capture at {post.vantage}", post.folder)
+            return outcome
+        words = {"pcap": str(copy.path.absolute()), **post.words()}
         assert description.read is not None
         outcome.command = " ".join(filled(description.read, words))
         async with self._at_once:
@@ -71,7 +80,9 @@ class MonitorRoom:
             if description.feed is None:
                 await read_capture(description, outcome, words, self._place, post.folder)
             else:
-                await self._feed(description, outcome, words, capture, post.folder)
+                await self._feed(description, outcome, words, copy.path, post.folder)
+        if copy.has_canary:
+            part_canary(outcome, description, copy.frames)
         return outcome
 
     async def _feed(
@@ -145,11 +156,22 @@ def unmarked(description: Description) -> Description:
     return replace(description, output=replace(output, unless=description.feed.mark))
 
 
-def copied(capture: CaptureOutcome | None, folder: Path, vantage: str) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A capture for monitors."""
+
+    path: Path
+    frames: int  # the scenario's; the canary's come behind them
+    has_canary: bool  # one was sent, whether it came or not
+    is_empty: bool
+
+
+def copied(capture: CaptureOutcome | None, folder: Path, vantage: str, *, canary: bool) -> Copy | None:
     """The capture for monitors; None when there is none that could be read."""
     if capture is None or capture.text or not Path(capture.file).exists():
         return None
-    path = folder / FOLDER / f"{vantage}.pcap"
+    canary = canary and capture.has_canary
+    path = folder / FOLDER / f"{vantage}{'' if canary else '-alone'}.pcap"
     path.parent.mkdir(exist_ok=True)
-    copy_capture(capture, path)
-    return path
+    frames = copy_capture(capture, path, canary=canary)
+    return Copy(path, frames, canary, is_empty=not frames and not (canary and capture.canary))

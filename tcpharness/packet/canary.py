@@ -11,13 +11,25 @@ group's and no interface's, so every kernel drops such a frame before it looks i
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from struct import Struct
 
 MAC_HEAD = b"\x06cana"
 NOBODY = b"\x0acan"
 NOT_CANARY = "not (ether[6:4] == 0x0663616e)"  # as a capture filter
 NETWORKS = (ip_network("198.18.0.0/15"), ip_network("2001:2::/48"))
 MOST_VANTAGES = 256
+VANTAGES_APART = 8
+FILE_HEADER_LEN = 24
+RECORD = Struct("=IIII")  # as tcpdump writes it on this machine
+NATIVE = {(0xA1B2C3D4).to_bytes(4, sys.byteorder), (0xA1B23C4D).to_bytes(4, sys.byteorder)}
+
+
+def number_at(lab: int, vantage: int) -> int:
+    """The number of a lab's vantage: labs that run one after the other do not share them."""
+    return (lab * VANTAGES_APART + vantage) % MOST_VANTAGES
 
 
 def is_canary(frame: bytes) -> bool:
@@ -63,3 +75,34 @@ def is_reserved(network: str) -> bool:
     return any(
         given.overlaps(own) for own in NETWORKS if own.version == given.version and given.prefixlen > 0
     )
+
+
+@dataclass(slots=True)
+class Parted:
+    """A capture's bytes without the canaries that went by, and their frames."""
+
+    kept_len: int  # so much of the file is as it was; what follows in its place is `rest`
+    rest: bytes = b""
+    frames: list[bytes] = field(default_factory=list)
+
+
+def part(data: bytes) -> Parted:
+    """Takes the canaries out of a pcap file of this machine; what can't be read is left as it is."""
+    if MAC_HEAD not in data or data[:4] not in NATIVE:
+        return Parted(len(data))
+    at, first = FILE_HEADER_LEN, -1
+    rest, frames = bytearray(), []
+    while at + RECORD.size <= len(data):
+        end = at + RECORD.size + RECORD.unpack_from(data, at)[2]
+        if end > len(data):
+            break
+        frame_at = at + RECORD.size
+        if data[frame_at + 6 : frame_at + 11] == MAC_HEAD:
+            first = at if first < 0 else first
+            frames.append(data[frame_at:end])
+        elif first >= 0:
+            rest += data[at:end]
+        at = end
+    if first < 0:
+        return Parted(len(data))
+    return Parted(first, bytes(rest + data[at:]), frames)

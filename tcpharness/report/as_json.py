@@ -76,7 +76,9 @@ def capture_as_json(capture: CaptureOutcome) -> dict[str, Any]:
     """The figures and the findings; `complete`: every frame is in the file, whole."""
     plain = asdict(capture)
     report = plain.pop("report")
-    del plain["far_marker"]
+    for own in ("far_marker", "canary"):
+        del plain[own]
+    plain["heard"] = sorted(capture.heard)
     if report and capture.report is not None:
         # Not those of `plain`: asdict copies a Counter wrongly (it counts its items).
         report["counts"] = [
@@ -93,7 +95,8 @@ def monitors_as_json(result: Result) -> list[dict[str, Any]]:
     for outcome in result.evidence.monitors:
         verdict = verdicts.get((outcome.monitor, outcome.vantage))
         judged = {"outcome": verdict.outcome, "reason": verdict.reason} if verdict else {}
-        shown.append(asdict(outcome) | judged)
+        sets = {"heard": sorted(outcome.heard), "could_hear": sorted(outcome.could_hear)}
+        shown.append(asdict(outcome) | sets | judged)
     return shown
 
 

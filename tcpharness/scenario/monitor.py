@@ -161,6 +161,12 @@ class Description:
     names: tuple[NameRule, ...] = ()
     level: Level = "warning"  # of what has none
     levels: dict[str, Level] = field(default_factory=dict)  # its words for levels
+    sees: Literal["", "frames"] = ""  # live: every frame of the interface, so that it must report the canary
+    unproven: tuple[str, ...] = ()  # names that the canary does not bring out of it
+
+    def tells_canary(self) -> bool:
+        """True when what it says of the canary can be told from what it says of the scenario."""
+        return bool(self.fields.src or (self.read is not None and self.fields.frame))
 
 
 # --- in a scenario

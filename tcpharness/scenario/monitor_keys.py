@@ -287,6 +287,9 @@ DESCRIPTION_KEYS: dict[str, Key] = {
     "every": Key(TIME, "ask: also every so often while there is traffic."),
     "ready": Key(READY, "live: how it says that it is ready."),
     "beside": Key(ListOf(BESIDE, "a list of {run, ready}", least=1), "live: programs that it needs."),
+    "sees": Key(
+        choice("frames"), "live: frames: every one of its interface, so that it must report the canary."
+    ),
     "settled": Key(COMMAND, "live: ends with status 0 when what has passed has been taken in."),
     "signal": Key(SIGNAL, "live: what ends it (default: TERM)."),
     "status": Key(
@@ -303,6 +306,10 @@ DESCRIPTION_KEYS: dict[str, Key] = {
     "output": Key(OUTPUT, "What it writes, and where.", required=True),
     "fields": Key(FIELDS, "Where the parts of a finding stand in a record."),
     "names": Key(NAMES, "Detector -> when a record means that. Whatever else keeps its own name."),
+    "unproven": Key(
+        ListOf(WORD, "a list of names", single=True),
+        "Of `names`, those that the canary does not bring out of it: silence about them proves nothing.",
+    ),
     "level": Key(LEVEL, "Of findings that say nothing of it (default: warning)."),
     "levels": Key(
         MapOf(FIELD, LEVEL, "a mapping of its words to info, note, warning, error"),

@@ -13,6 +13,7 @@ from tcpharness.evidence import CaptureOutcome, Evidence
 from tcpharness.scenario.model import Case, Count
 from tcpharness.scenario.plan import Plan
 from tcpharness.verdict.blind import Sight, blind_spots
+from tcpharness.verdict.canary import deaf_vantages
 from tcpharness.verdict.counters import judge_counters
 from tcpharness.verdict.endpoints import judge_endpoints
 from tcpharness.verdict.faults import judge_faults, judge_impairments, unwritten
@@ -55,7 +56,12 @@ def judge(case: Case, plan: Plan, evidence: Evidence, frames: Mapping[str, Frame
     lacking += [*of_sockets.lacking, *of_monitors.lacking]
     agreed = [*agreements(plan, evidence, frames), *trace_agreements(sight), *kind_agreements(sight)]
     witnesses.discrepancies += broken_laws(agreed)
-    blind = [*blind_spots(sight), *unwritten(case, evidence), *first(witnesses.discrepancies)]
+    blind = [
+        *blind_spots(sight),
+        *deaf_vantages(sight),
+        *unwritten(case, evidence),
+        *first(witnesses.discrepancies),
+    ]
     blind += of_monitors.blind
     notes = [*witnesses.notes, *snapped(case, evidence), *untraced(evidence), *of_monitors.notes]
     if blind:

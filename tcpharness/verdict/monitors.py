@@ -17,10 +17,11 @@ from tcpharness.scenario.model import Case
 from tcpharness.scenario.monitor import MonitorExpect, MonitorFindingExpect
 from tcpharness.verdict.binding import entries_of
 from tcpharness.verdict.blind import Sight
+from tcpharness.verdict.canary import deaf, unproven
 from tcpharness.verdict.findings import descends
 from tcpharness.verdict.packets import Packets
 from tcpharness.verdict.result import Failure, MonitorVerdict
-from tcpharness.verdict.watched import names_of
+from tcpharness.verdict.watched import digest, names_of
 
 SHOWN = 8
 
@@ -30,6 +31,7 @@ class MonitorVerdicts:
     """All of a case's, and what they come to for the case."""
 
     verdicts: list[MonitorVerdict] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)  # silences for which no canary vouches
 
     @property
     def failures(self) -> list[Failure]:
@@ -46,12 +48,14 @@ class MonitorVerdicts:
 
     @property
     def notes(self) -> list[str]:
-        return [v.reason for v in self.verdicts if v.outcome in ("void", "skip") and not v.expected]
+        own = [v.reason for v in self.verdicts if v.outcome in ("void", "skip") and not v.expected]
+        return own + self.unproven
 
 
 def judge_monitors(sight: Sight) -> MonitorVerdicts:
     """A verdict for each monitor at each of its vantages."""
-    expected = {(e.monitor, e.vantage): e for e in sight.case.expect.monitors}
+    wanted_of = {(e.monitor, e.vantage): e for e in sight.case.expect.monitors}
+    expected = dict(wanted_of)
     found = [
         judge_one(outcome, expected.pop((outcome.monitor, outcome.vantage), None), sight)
         for outcome in sight.evidence.monitors
@@ -59,7 +63,10 @@ def judge_monitors(sight: Sight) -> MonitorVerdicts:
     for wanted in expected.values():
         why = f"{wanted.at}: {wanted.monitor} did not run at {wanted.vantage}"
         found.append(MonitorVerdict(wanted.monitor, wanted.vantage, "void", True, why))
-    return MonitorVerdicts(found)
+    silent = {(v.monitor, v.vantage) for v in found if v.expected and v.outcome == "pass"}
+    heard = {(o.monitor, o.vantage): o for o in sight.evidence.monitors}
+    notes = [unproven(heard[place], wanted_of[place], sight) for place in heard if place in silent]
+    return MonitorVerdicts(found, [note for note in notes if note is not None])
 
 
 def judge_one(outcome: MonitorOutcome, wanted: MonitorExpect | None, sight: Sight) -> MonitorVerdict:
@@ -72,6 +79,8 @@ def judge_one(outcome: MonitorOutcome, wanted: MonitorExpect | None, sight: Sigh
     elif wanted is not None:
         verdict.failures = list(judge_findings_of(outcome, wanted, sight))
         verdict.outcome = "fail" if verdict.failures else "pass"
+        if (why := deaf(outcome, wanted, sight)) is not None:
+            verdict.outcome, verdict.reason = "void", f"{at}{why}"
     return verdict
 
 
@@ -175,7 +184,11 @@ def first_fault(sight: Sight) -> str:
 
 def first_fired(fault: str, sight: Sight) -> int | None:
     """CLOCK_REALTIME."""
-    times = [entry.time_ns for entry in entries_of(fault, sight.evidence)]
+    entries = list(entries_of(fault, sight.evidence))
+    times = [entry.time_ns for entry in entries]
+    # The frame that made it fire was seen where it was sent before the middlebox looked at it.
+    made = {entry.came_in[1] for entry in entries if entry.came_in is not None}
+    times += [ns for frames in sight.frames.values() for ns, frame in frames if digest(frame) in made]
     times += [event.time_ns for event in sight.evidence.events if event.name == fault]
     return min(times, default=None)
 

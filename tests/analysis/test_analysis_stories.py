@@ -270,3 +270,26 @@ def test_at_the_receiver_a_busy_sender_has_no_timeout(waited_ms: int, kind: str)
     )
     found = [f.kind for f in play(filter(str.strip, story.splitlines())) if f.name == "retransmission"]
     assert found == [kind]
+
+
+def test_a_window_that_sets_the_pace_does_so_however_its_acks_are_bundled() -> None:
+    """The first ACK of a round trip finds the window full; the others overtake what that one lets out."""
+    lines = [
+        "0.000 > S 0:0(0) win 8000 <mss 1460>",
+        "0.100 < S. 0:0(0) ack 1 win 8000 <mss 1460>",
+        "0.100 > . 1:1(0) ack 1 win 8000",
+        *(f"0.101 > . {1 + 1000 * n}:{1001 + 1000 * n}(1000) ack 1 win 8000" for n in range(8)),
+    ]
+    sent, acked = 8001, 1
+    for trip in range(2, 17):
+        for _ in range(4):
+            acked += 2000
+            lines.append(f"{trip / 10:.3f} < . 1:1(0) ack {acked} win 8000")
+            lines.append(f"{trip / 10:.3f} > . {sent}:{sent + 500}(500) ack 1 win 8000")
+            sent += 500
+        while sent < acked + 8000:
+            size = min(1000, acked + 8000 - sent)
+            lines.append(f"{trip / 10 + 0.001:.3f} > . {sent}:{sent + size}({size}) ack 1 win 8000")
+            sent += size
+    (limited,) = [f for f in play(lines) if f.name == "window_limited"]
+    assert limited.detail["held"] == limited.detail["rounds"]

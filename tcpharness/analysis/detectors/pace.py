@@ -9,6 +9,7 @@ from tcpharness.packet.segment import SYN, Segment
 
 MS, SECOND_NS = 1_000_000, 1_000_000_000
 ENOUGH_ACKS = 20  # of something new, before anything is said about a whole connection
+ENOUGH_ROUNDS = 8  # round trips, likewise
 BLOAT_NS = 100 * MS
 FAST = 1_000_000_000  # bits a second: a window that allows as much is no limit worth a line
 
@@ -114,7 +115,7 @@ def delayed_ack_stall(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def window_limited(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """The receiver's window was nine tenths full at half of all ACKs, or more: it set the pace.
+    """The receiver's window was nine tenths full in half of all round trips, or more: it set the pace.
 
     why it matters: No more than a window goes out in a round trip: win / RTT is the bound on any link.
     what to do: A larger receive buffer (net.ipv4.tcp_rmem, SO_RCVBUF), window scaling, a shorter path.
@@ -135,8 +136,8 @@ def window_limited(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     rtt = this.flow.rtt_ns()
     if (
-        this.new_acks < ENOUGH_ACKS
-        or this.held_acks * 2 < this.new_acks
+        this.rounds < ENOUGH_ROUNDS
+        or this.held_rounds * 2 < this.rounds
         or not other.options_known
         or not rtt
     ):
@@ -147,12 +148,12 @@ def window_limited(segment: Segment, this: Side, other: Side) -> Hit | None:
     bound = window * 8 * SECOND_NS // rtt
     needed = FAST // 8 * rtt // SECOND_NS
     return Hit(
-        f"window of {window} bytes full at {this.held_acks} of {this.new_acks} ACKs: at most "
+        f"window of {window} bytes full in {this.held_rounds} of {this.rounds} round trips: at most "
         f"{bound / 1e6:.1f} Mbit/s with a round trip of {rtt / MS:.3f} ms; 1 Gbit/s takes {needed} bytes",
         level="info" if bound >= FAST else None,
         detail={
-            "held": this.held_acks,
-            "acks": this.new_acks,
+            "held": this.held_rounds,
+            "rounds": this.rounds,
             "window": window,
             "bound_bits_per_s": bound,
             "needed_bytes": needed,

@@ -1,0 +1,205 @@
+"""Monitors that are blinded, each in at least ten ways: every such run is void or fails, none passes."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from reading_lab import played, verdict_of
+
+from tcpharness.lab.spawner import Spawner
+
+pytestmark = pytest.mark.netns
+
+SHIPPED = files("tcpharness.monitor") / "shipped"
+LOST = "faults: [{name: lost, when: {from: client, data: 1}, do: drop}]\n"
+LATE = "faults: [{name: late, when: {time: 100ms}, do: {capture: client}}]\n"
+PAUSED = """\
+scenario: A monitor that is blinded
+hosts: [client, server]
+links: [[client, server]]
+endpoints:
+  server: {on: server, listen: 105, do: [receive: eof, close]}
+  client: {on: client, connect: server, do: [send: 4 KiB, pause: 200ms, send: 4 KiB, close]}
+"""
+
+
+class Blinding(NamedTuple):
+    """What is changed in the description's text, in its options, in the capture, or in the scenario."""
+
+    of: str
+    how: str
+    change: tuple[tuple[str, str], ...] = ()
+    options: str = ""
+    capture: str = ""
+    faults: str = ""
+    rules: str = ""
+    expect: str = ""
+
+
+def of_capture(monitor: str) -> list[Blinding]:
+    """Ways that hit whoever reads captures."""
+    return [
+        Blinding(monitor, "a capture filter", capture="filter: udp"),
+        Blinding(monitor, "the wrong interface", capture="filter: 'ether src 02:11:22:33:44:55'"),
+        Blinding(monitor, "snaplen 64", capture="snaplen: 64"),
+        Blinding(monitor, "a few packets only", capture="count: 6"),
+        Blinding(monitor, "a late start", faults=LATE),
+    ]
+
+
+def of_command(monitor: str, command: str, said: str) -> list[Blinding]:
+    """Ways that hit its process; `said` is how it is told what to read, or prints."""
+    return [
+        Blinding(monitor, "killed", ((command, f"kill -KILL $$; {command}"),)),
+        Blinding(monitor, "not there", ((command, "no-such-program"),)),
+        Blinding(monitor, "its output elsewhere", ((said, f">/dev/null {said}"),)),
+    ]
+
+
+EMPTY = "/dev/null"
+PATIENCE = "1500ms"  # with one that says nothing
+UNTIL_IT_LISTENS = "(until [ -S socket ]; do sleep 0.001; done; kill -KILL $$) &"
+BLINDINGS = [
+    *of_capture("tshark"),
+    *of_command("tshark", "tshark -n -l", "-T fields"),
+    Blinding("tshark", "a filter of its own", options="filter: udp"),
+    Blinding("tshark", "checksums not verified", options='check_checksum: "FALSE"'),
+    Blinding("tshark", "half its input", (("tshark -n -l", "head -c 4000 | tshark -n -l"),)),
+    Blinding("tshark", "its output buffered", (("tshark -n -l", "tshark -n"),)),
+    Blinding(
+        "tshark",
+        "its clock off",
+        (("-e _ws.expert.severity", "-e _ws.expert.severity | sed -u s/1[0-9]*[.]/9000000000./"),),
+        faults=LOST,
+        expect="{retransmission: {count: 1.., within: 5s, of: lost}, duplicate_ack: 0.., gap: 0..}",
+    ),
+    *of_capture("tcpharness"),
+    *of_command("tcpharness", "{tcpharness} analyze", "--level info"),
+    Blinding("tcpharness", "a filter of its own", (("--level info", "--level info --filter udp"),)),
+    Blinding("tcpharness", "nothing below an error", (("--level info", "--level error"),)),
+    Blinding("tcpharness", "half its input", (("{pcap}", "- < {pcap} | head -c 3000"),)),
+    Blinding("tcpharness", "another file", (("{pcap}", "$(: {pcap}; echo /dev/null)"),)),
+    *of_capture("suricata"),
+    Blinding("suricata", "an empty ruleset", options=f"rules: {EMPTY}"),
+    Blinding("suricata", "rules of another name", options="events: /nowhere"),
+    Blinding(
+        "suricata",
+        "its log off",
+        (("--runmode single", "--runmode single --set outputs.1.eve-log.enabled=no"),),
+    ),
+    Blinding("suricata", "its output elsewhere", (('"{out}"', '"/tmp"'),)),
+    Blinding("suricata", "killed", (("exec suricata", f"{UNTIL_IT_LISTENS}; exec suricata"),)),
+    Blinding("suricata", "not there", (("exec suricata", "exec no-such-program"),)),
+    Blinding("suricata", "another file", (('"{pcap}"', '"/nowhere.pcap"'),)),
+]
+
+
+# These tell nothing of a canary: what they are expected to report is what proves that they see.
+BLINDINGS += [
+    *(
+        blinding for blinding in of_capture("tcpdump") if blinding.how != "snaplen 64"
+    ),  # of headers it sees enough
+    *of_command("tcpdump", "tcpdump -n -tt", "{filter}"),
+    Blinding("tcpdump", "a filter of its own", options="filter: tcp port 9"),
+    Blinding("tcpdump", "half its input", (("-r {pcap}", "-r - < {pcap} | head -c 200"),)),
+    Blinding(
+        "tcpdump", "another file", (("tcpdump -n", "true {pcap}; tcpdump -n"), ("-r {pcap}", "-r /dev/null"))
+    ),
+    Blinding("tcpdump", "lines of another form", (("-n -tt", "-n -t"),)),
+]
+
+
+def of_counters(monitor: str, command: str, last: str) -> list[Blinding]:
+    """Ways that hit whoever asks a host; `last` ends the command."""
+    return [
+        Blinding(monitor, "killed", ((command, f"kill -KILL $$; {command}"),)),
+        Blinding(monitor, "not there", ((command, f"no-such-{command}"),)),
+        Blinding(monitor, "its output elsewhere", ((last, f"{last} >/dev/null"),)),
+        Blinding(monitor, "its output cut", ((last, f"{last} | head -c 40"),)),
+        Blinding(monitor, "hanging", ((command, f"sleep 60; {command}"),)),
+        Blinding(
+            monitor, "refused by the kernel", ((command, f"exec 2>&1; echo denied; exit 1; {command}"),)
+        ),
+        Blinding(monitor, "in the wrong namespace", ((command, f"unshare -n {command}"),)),
+    ]
+
+
+BLINDINGS += [
+    *of_counters("nstat", "nstat -a", "-s -z -j"),
+    Blinding("nstat", "another counter", (("TcpRetransSegs: ", "TcpExtTCPMD5Failure: "),)),
+    Blinding("nstat", "a threshold too high", (('TcpRetransSegs: "> 0"', 'TcpRetransSegs: "> 1000"'),)),
+    Blinding("nstat", "another format", (("-s -z -j", "-s -z"),)),
+    *of_counters("ss", "ss -t", "-n -H -O"),
+    Blinding("ss", "listening sockets only", (("ss -t -i", "ss -l -t -i"),)),
+    Blinding("ss", "the other protocol", (("ss -t -i", "ss -u -i"),)),
+    Blinding("ss", "a filter of its own", (("-n -H -O", "-n -H -O sport = :9"),)),
+    Blinding("ss", "without the facts", (("ss -t -i", "ss -t"),)),
+    Blinding("ss", "another pattern", (("(?P<state>", "never (?P<state>"),)),
+    *of_counters("nftables", "nft -j", "list ruleset"),
+    Blinding("nftables", "rules of nobody", rules="table inet nobody {}"),
+    Blinding("nftables", "never set up", (("setup: nft -f {rules}", "setup: 'true {rules}'"),)),
+    Blinding("nftables", "another table asked", (("list ruleset", "list table inet nobody"),)),
+    Blinding("nftables", "rules taken back", (("ask: nft", "ask: nft flush ruleset; nft"),)),
+]
+EXPECTED = {
+    "tcpdump": "{match: 2}",
+    "nstat": "{retransmission: 1..}",
+    "ss": "{retransmission: 1..}",
+    "nftables": "{syn: 1}",
+}
+OPTIONS = {"tcpdump": "filter: 'tcp[tcpflags] & tcp-syn != 0'"}
+
+
+def described(blinding: Blinding, folder: Path) -> str:
+    """The shipped description, changed, in a file beside the scenario."""
+    text = (SHIPPED / f"{blinding.of}.yaml").read_text()
+    for old, new in blinding.change:
+        assert old in text, f"{old} is not in {blinding.of}.yaml"
+        text = text.replace(old, new)
+    if blinding.of == "nftables":
+        (folder / "nftables.nft").write_text(blinding.rules or (SHIPPED / "nftables.nft").read_text())
+    name = f"{blinding.of}.yaml"
+    (folder / name).write_text(text + (f"timeout: {PATIENCE}\n" if blinding.change else ""))
+    return name
+
+
+def scenario(blinding: Blinding, folder: Path) -> str:
+    chosen = blinding.options or OPTIONS.get(blinding.of, "")
+    options = f", with: {{{chosen}}}" if chosen else ""
+    capture = f"capture: {{client: {{{blinding.capture}}}}}\n" if blinding.capture else ""
+    use = f"monitors: {{it: {{file: {described(blinding, folder)}, at: client{options}}}}}\n"
+    expect = blinding.expect or EXPECTED.get(blinding.of, "{}")
+    faults = blinding.faults or (LOST if blinding.of in ("nstat", "ss") else "")
+    return f"{faults}{capture}{use}expect: {{monitors: {{it: {{client: {expect}}}}}}}\n"
+
+
+def needs(monitor: str) -> None:
+    program = {"nftables": "nft", "tcpharness": "sh"}.get(monitor, monitor)
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+
+
+@pytest.mark.parametrize("blinding", BLINDINGS, ids=lambda b: f"{b.of}: {b.how}")
+def test_no_blinded_run_passes(blinding: Blinding, spawner: Spawner, tmp_path: Path) -> None:
+    needs(blinding.of)
+    result = played(spawner, tmp_path, scenario(blinding, tmp_path), PAUSED)
+    assert result.verdict.outcome in ("void", "fail"), result.verdict
+    assert verdict_of(result, "it").outcome in ("void", "fail")
+
+
+@pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in BLINDINGS}))
+def test_an_unblinded_one_passes(monitor: str, spawner: Spawner, tmp_path: Path) -> None:
+    """Without this the test above would prove nothing."""
+    needs(monitor)
+    result = played(spawner, tmp_path, scenario(Blinding(monitor, "not at all"), tmp_path), PAUSED)
+    assert result.verdict.outcome == "pass", result.verdict
+    assert verdict_of(result, "it").outcome == "pass"
+
+
+@pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in BLINDINGS}))
+def test_each_is_blinded_in_ten_ways(monitor: str) -> None:
+    assert len({blinding.how for blinding in BLINDINGS if blinding.of == monitor}) >= 10
