@@ -40,12 +40,15 @@ class Blinding(NamedTuple):
     expect: str = ""
 
 
+SNAPLEN = "snaplen 64"  # whoever looks at headers only sees enough then
+
+
 def of_capture(monitor: str) -> list[Blinding]:
     """Ways that hit whoever reads captures."""
     return [
         Blinding(monitor, "a capture filter", capture="filter: udp"),
         Blinding(monitor, "the wrong interface", capture="filter: 'ether src 02:11:22:33:44:55'"),
-        Blinding(monitor, "snaplen 64", capture="snaplen: 64"),
+        Blinding(monitor, SNAPLEN, capture="snaplen: 64"),
         Blinding(monitor, "a few packets only", capture="count: 6"),
         Blinding(monitor, "a late start", faults=LATE),
     ]
@@ -98,6 +101,23 @@ BLINDINGS = [
 ]
 
 
+CSV = "tcptrace -n -l -r -W --csv {pcap}"
+BLINDINGS += [
+    *(blinding for blinding in of_capture("tcptrace") if blinding.how != SNAPLEN),
+    Blinding("tcptrace", "the first connection only", (("-n -l", "-n -l -o1"),)),
+    Blinding("tcptrace", "killed", ((CSV, f"kill -KILL $$; {CSV}"),)),
+    Blinding("tcptrace", "not there", ((CSV, f"no-such-{CSV}"),)),
+    Blinding(
+        "tcptrace",
+        "its output elsewhere",
+        ((">{out}/connections.csv &&", ">/dev/null; : >{out}/connections.csv;"),),
+    ),
+    Blinding(
+        "tcptrace", "half its input", ((CSV, "head -c 4000 {pcap} >half; tcptrace -n -l -r -W --csv half"),)
+    ),
+    Blinding("tcptrace", "another form", ((CSV, "tcptrace -n -l -r -W {pcap}"),)),
+    Blinding("tcptrace", "other columns", (("{zero_win_adv:", "{zero_windows:"),)),
+]
 # These tell nothing of a canary: what they are expected to report is what proves that they see.
 BLINDINGS += [
     *(
