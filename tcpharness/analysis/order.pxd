@@ -24,6 +24,7 @@ cpdef long long look_back(Segment segment, Side this) except -1
 cpdef list overlapping(Segment segment, Side this)
 @cython.locals(sent=Sent, other=Side, gap="long long")
 cpdef bint is_copy(Segment segment, Side this, list records) except -1
+cpdef long long limit_of_copies(Segment segment, Side this) except -1
 @cython.locals(block=Block)
 cpdef bint above(Segment segment, Side this) except -1
 @cython.locals(block=Block)

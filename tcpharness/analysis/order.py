@@ -143,11 +143,17 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     gap = segment.time_ns - sent.last_ns
     if segment.version == 4 and segment.id:
         return sent.id == segment.id and gap < COPY_NS
-    # Without an id a repair within one tick of the timestamp looks the same; but it needs a round trip,
-    # and a receiver that has reported something.
+    # Without an id a repair within one tick of the timestamp looks the same; but it needs a receiver that
+    # has reported something, and, where no timestamp tells of a later sending, a round trip.
+    return gap < limit_of_copies(segment, this) and not this.troubled() and not above(segment, this)
+
+
+def limit_of_copies(segment: Segment, this: Side) -> int:
+    """So long behind the first one a frame without an IP id may come."""
+    if segment.tsval >= 0:
+        return COPY_NS
     rtt = this.flow.rtt_ns()
-    limit = COPY_WITHOUT_ID_NS if rtt is None else rtt
-    return gap < limit and not this.troubled() and not above(segment, this)
+    return COPY_WITHOUT_ID_NS if rtt is None else rtt
 
 
 def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:

@@ -72,11 +72,16 @@ class Owners:
     known: dict[int, tuple[int, str] | None] = field(default_factory=lambda: {0: None})  # 0: nobody any more
     next_ns: int = 0
 
-    def look_for(self, inodes: set[int], now_ns: int) -> None:
-        """What is new among these; not more often than OWNERS_NS."""
-        new = inodes - self.known.keys()
+    def doubt(self) -> None:
+        """For the last time: whoever was not found is looked for again, and at once."""
+        self.known = {inode: owner for inode, owner in self.known.items() if owner or not inode}
+        self.next_ns = 0
+
+    def look_for(self, inodes: set[int], now_ns: int) -> bool:
+        """What is new among these; not more often than OWNERS_NS: then False."""
         if now_ns < self.next_ns:
-            return
+            return False
+        new = inodes - self.known.keys()
         self.next_ns = now_ns + OWNERS_NS
         for pid in self._candidates():
             held = self._held_by(pid) & new
@@ -85,8 +90,9 @@ class Owners:
                 self.known.update(dict.fromkeys(held, (pid, name)))
                 new -= held
                 if not new:
-                    return
+                    return True
         self.known.update(dict.fromkeys(new))
+        return True
 
     def _candidates(self) -> list[int]:
         """Processes in one of the hosts' namespaces, then the harness."""
@@ -180,8 +186,8 @@ class Sampler:
             if question is CONNECTIONS:
                 for host, sock in enumerate(self._dumps):
                     self._ask(host, sock, EVERYTHING)
-            self._owners.look_for(self._new, time.monotonic_ns())
-            self._new = set()
+            if self._owners.look_for(self._new, time.monotonic_ns()):
+                self._new = set()
         self._told.samples += 1
         self._told.cpu_ns += time.thread_time_ns() - before_ns
         if self._bytes > MOST_BYTES:
@@ -250,6 +256,7 @@ class Sampler:
 
     def _finish(self) -> None:
         self._told.end_ns = time.time_ns()
+        self._owners.doubt()
         self._ask_all(LAST)
         if self._order.hears_ends:
             for host in range(len(self._ends)):

@@ -293,3 +293,13 @@ def test_a_window_that_sets_the_pace_does_so_however_its_acks_are_bundled() -> N
             sent += size
     (limited,) = [f for f in play(lines) if f.name == "window_limited"]
     assert limited.detail["held"] == limited.detail["rounds"]
+
+
+@pytest.mark.parametrize(("later", "copies"), [(100, 1), (101, 0)])
+def test_a_timestamp_tells_a_late_copy_from_a_repair(later: int, copies: int) -> None:
+    """Without an IP id, as in IPv6; what is sent again is stamped anew (RFC 7323 3.3)."""
+    story = OPEN + "0.020 > P. 1:101(100) ack 1 win 502 <nop,nop,TS val 100 ecr 500>\n"
+    story += f"0.060 > P. 1:101(100) ack 1 win 502 <nop,nop,TS val {later} ecr 500>\n"
+    found = [f.name for f in play(filter(None, story.split("\n")))]
+    assert found.count("duplicate_frame") == copies
+    assert found.count("retransmission") == 1 - copies

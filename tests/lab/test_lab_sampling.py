@@ -14,7 +14,7 @@ from built_lab import BuildLab
 from tcpharness.evidence import Sampling, SocketHistory
 from tcpharness.lab.build import Lab
 from tcpharness.lab.inet_diag import INODE_AT, MESSAGE, error_of, messages, read
-from tcpharness.lab.sampler import SHARE
+from tcpharness.lab.sampler import OWNERS_NS, SHARE, Owners
 from tcpharness.lab.sampling import Watch, name_endpoints
 
 pytestmark = pytest.mark.netns
@@ -140,3 +140,19 @@ def test_a_listener_is_named_by_its_port() -> None:
     ]
     name_endpoints(evidence, {("server", 105): "s"})
     assert [h.endpoint for h in evidence.sockets] == ["c", "s", None]
+
+
+def test_who_holds_a_socket_is_looked_for_again_when_it_was_too_soon_or_too_early() -> None:
+    """Under load two lookings came within 20 ms, and the second one's sockets belonged to nobody for ever."""
+    owners = Owners(frozenset(), os.getpid())
+    with socket.socket() as first, socket.socket() as second:
+        mine, other = (os.fstat(s.fileno()).st_ino for s in (first, second))
+        assert owners.look_for({mine, 1}, 0)
+        assert owners.known[mine] is not None
+        assert owners.known[1] is None
+        assert not owners.look_for({other}, OWNERS_NS - 1)
+        assert other not in owners.known
+        owners.doubt()
+        assert 1 not in owners.known
+        assert owners.look_for({other, 1}, OWNERS_NS - 1)
+        assert owners.known[other] == owners.known[mine]
