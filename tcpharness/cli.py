@@ -284,7 +284,15 @@ def analyze_command(args: argparse.Namespace) -> int:
     from tcpharness.own_detectors import DetectorError
 
     install_detectors(args.detectors)
+    if bool(args.files) == bool(args.serve):
+        raise UsageError(
+            "analyze needs captures, or --serve; expected like: tcpharness analyze incident.pcap"
+        )
     try:
+        if args.serve:
+            from tcpharness.analyze_service import serve_captures
+
+            return serve_captures(args)
         return analyze_files(args)
     except (WhereError, DetectorError) as error:
         raise UsageError(str(error)) from None
@@ -465,7 +473,7 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     analyze = commands.add_parser("analyze", help="the detectors over captures", epilog=example)
     add = analyze.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input")
+    add("files", nargs="*", type=Path, metavar="FILE", help="pcap or pcapng; - is standard input")
     add("--level", choices=LEVELS, help="show findings from this level on (default: note; in JSON, all)")
     add("--where", metavar="EXPRESSION", help='only these findings: detector == "reset" and time > 2s')
     add("--filter", default="", metavar="BPF", help="read only what this lets through: 'tcp port 105'")
@@ -493,6 +501,7 @@ def add_analyze(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="follow so many flows at once (2 kB each); beyond, the longest silent end (default: 300000)",
     )
+    add("--serve", type=Path, metavar="SOCKET", help="captures asked for one by one over a Unix socket")
     add_detectors(analyze)
     analyze.set_defaults(command=analyze_command)
 

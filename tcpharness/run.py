@@ -112,6 +112,9 @@ class CaseRun:
     ) -> None:
         """From nothing to evidence; the lab is gone when it returns. Raises LabError."""
         async with AsyncExitStack() as stack:
+            self.posts = posts_of(self.plan, self.directory)
+            if room is not None:
+                room.warm(self.posts)
             lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
             self.evidence.in_order = not any(STEERING in note for note in lab.notes)
             stage, watch = Stage(), Watch(lab)
@@ -216,7 +219,6 @@ class CaseRun:
         self, lab: Lab, spawner: Spawner, room: MonitorRoom | None, stack: AsyncExitStack
     ) -> LivePosts:
         """Those that watch hosts, ready."""
-        self.posts = posts_of(self.plan, self.directory)
         live = LivePosts(self.posts, lab, spawner)
         stack.callback(live.close)
         await live.start(room or MonitorRoom(spawner, self.directory))

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -280,3 +281,54 @@ def test_two_captures_of_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_capture_to_compare_with_that_is_not_there(lost: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", lost, "--compare", "/nowhere.pcap"]) == OK
     assert "/nowhere.pcap: No such file" in capsys.readouterr().err
+
+
+def asked(lines: Sequence[str], where: Path) -> tuple[list[str], int, str]:
+    """What `analyze --serve` answers to these lines, its status, its last words."""
+    command = [sys.executable, "-m", "tcpharness", "analyze", "--serve", "socket"]
+    with subprocess.Popen(command, cwd=where, stderr=subprocess.PIPE, text=True) as process:
+        with socket.socket(socket.AF_UNIX) as ours:
+            deadline = time.monotonic() + 20
+            while ours.connect_ex(str(where / "socket")) and time.monotonic() < deadline:
+                assert process.poll() is None
+                time.sleep(0.01)
+            with ours.makefile("rw") as stream:
+                answers = []
+                for line in lines:
+                    stream.write(line + "\n")
+                    stream.flush()
+                    answers.append(stream.readline().strip())
+        _, said = process.communicate(timeout=20)
+    return answers, process.returncode, said
+
+
+def test_one_process_answers_for_many_captures(
+    lost: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.dumps({"capture": path, "findings": f"{path}.jsonl"}) for path in (lost, other, lost)]
+    answers, status, _ = asked(lines, tmp_path)
+    assert [json.loads(answer) for answer in answers] == [{"did": lost}, {"did": other}, {"did": lost}]
+    assert status == OK
+    for path in (lost, other):
+        assert Path(f"{path}.jsonl").read_text() == said(["--jsonl", path], capsys)[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("what?", "'what?' is no question; expected {\"capture\": FILE"),
+        ('{"capture": "/nowhere.pcap", "findings": "x"}', "/nowhere.pcap: No such file or directory"),
+        ('{"capture": "/dev/null", "findings": "x"}', "/dev/null: "),
+    ],
+)
+def test_what_it_cannot_answer_ends_it(line: str, words: str, tmp_path: Path) -> None:
+    answers, status, said = asked([line], tmp_path)
+    assert (answers, status) == ([""], USAGE)
+    assert words in said
+
+
+def test_captures_or_a_socket_and_not_both(lost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], [lost, "--serve", "socket"]):
+        status, _, err = said(arguments, capsys)
+        assert status == USAGE
+        assert "analyze needs captures, or --serve" in err

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from tcpharness.analysis.capture import Analysis
 from tcpharness.analysis.finding import Finding, FlowKey
-from tcpharness.packet.canary import addresses, macs, number_of, place_of, vantage_of
+from tcpharness.packet.canary import MOST_VANTAGES, addresses, macs, moved, number_of, place_of, vantage_of
 from tcpharness.packet.notation import parse_line
 from tcpharness.packet.segment import Segment, decode
 
@@ -201,21 +201,23 @@ class Sent:
     frame: bytes
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=2 * MOST_VANTAGES)
 def conversations(vantage: int, version: int) -> tuple[Sent, ...]:
     """All frames for one vantage of a case, in the order in which they are sent."""
+    if vantage:
+        return tuple(Sent(s.beat, s.offset_ns, moved(s.frame, vantage)) for s in conversations(0, version))
     lines = [(line, number) for number, condition in enumerate(CONDITIONS, 1) for line in condition.lines]
     lines.sort(key=lambda pair: float(pair[0].split()[0]))  # stable: each conversation keeps its order
     beats = {time: beat for beat, time in enumerate(dict.fromkeys(line.split()[0] for line, _ in lines))}
     found = []
     for place, (line, number) in enumerate(lines):
-        segment = _segment(line, vantage, number, version)
+        segment = segment_of(line, vantage, number, version)
         frame = macs(vantage, place) + segment.data[12:]
         found.append(Sent(beats[line.split()[0]], segment.time_ns, frame))
     return tuple(found)
 
 
-def _segment(line: str, vantage: int, number: int, version: int) -> Segment:
+def segment_of(line: str, vantage: int, number: int, version: int) -> Segment:
     time, side, rest = line.split(None, 2)
     client, server = addresses(vantage, number, version)
     one, other = f"{client}.{CLIENT_PORT + number}", f"{server}.{SERVER_PORT + number}"
@@ -244,14 +246,15 @@ def heard(frames: Iterable[bytes], vantage: int, version: int) -> frozenset[str]
     whole = conversations(vantage, version)
     captured = [frame for frame in frames if vantage_of(frame) == vantage]
     if captured == [sent.frame for sent in whole]:
-        return _heard_whole(vantage, version)
+        return _heard_whole(version)
     times = {number_of(sent.frame): sent.offset_ns for sent in whole}
     return _names(Sent(0, times.get(number_of(frame), 0), frame) for frame in captured)
 
 
-@lru_cache(maxsize=64)
-def _heard_whole(vantage: int, version: int) -> frozenset[str]:
-    return _names(conversations(vantage, version))
+@lru_cache(maxsize=2)
+def _heard_whole(version: int) -> frozenset[str]:
+    """The same at every vantage: only addresses differ."""
+    return _names(conversations(0, version))
 
 
 def _names(sent: Iterable[Sent]) -> frozenset[str]:

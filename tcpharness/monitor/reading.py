@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tcpharness.evidence import CaptureOutcome, MonitorOutcome
@@ -36,12 +36,18 @@ class Place:
         return Ground(self.spawner.lab(), self._netns.fd, self._hosts_file)
 
     async def run(
-        self, description: Description, command: Command, words: Mapping[str, str], folder: Path
+        self,
+        description: Description,
+        command: Command,
+        words: Mapping[str, str],
+        folder: Path,
+        *,
+        before: Sequence[str] = (),
     ) -> Ended:
-        """From its start to its end, which is that of all its children too."""
+        """From its start to its end, which is all its children's too; `before` stands before its words."""
         ground = self.ground()
         try:
-            child = ground.spawn(filled(command, words), folder, description)
+            child = ground.spawn([*before, *filled(command, words)], folder, description)
             return await wait_end(child, description, folder)
         finally:
             ground.processes.close()

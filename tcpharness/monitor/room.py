@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from tcpharness.monitor.reading import Place, copy_capture, read_capture
 from tcpharness.monitor.session import Failed, Sessions
 from tcpharness.monitor.words import STDERR, STDOUT, fail, take, take_text
 from tcpharness.scenario.monitor import Command, Description
+
+WHEN_IDLE = ("nice", "-n", "19")  # nobody waits for what is asked once in a run
 
 
 class MonitorRoom:
@@ -44,8 +47,21 @@ class MonitorRoom:
         for task in self._said.values():
             task.cancel()
         await asyncio.gather(*self._said.values(), return_exceptions=True)
-        self._sessions.close()
+        await self._sessions.close()
         self._place.close()
+
+    def warm(self, posts: Sequence[Post]) -> None:
+        """What takes long to start is begun while the scenario's traffic runs."""
+        reading = [post for post in posts if post.description.read is not None]
+        vantages = Counter(post.use.name for post in reading)
+        for name, post in {post.use.name: post for post in reading}.items():
+            description = post.description
+            if lacking(description) is not None or description.needs is not None:
+                continue
+            if description.version is not None:
+                self._asked(description, description.version)
+            if description.feed is not None:
+                self._sessions.warm(description, {"pcap": "", **post.words()}, vantages[name])
 
     async def read(
         self, posts: Sequence[Post], captures: Mapping[str, CaptureOutcome], folder: Path
@@ -76,11 +92,11 @@ class MonitorRoom:
         assert description.read is not None
         outcome.command = " ".join(filled(description.read, words))
         async with self._at_once:
-            outcome.version = await self.version(description)
             if description.feed is None:
                 await read_capture(description, outcome, words, self._place, post.folder)
             else:
                 await self._feed(description, outcome, words, copy.path, post.folder)
+        outcome.version = await self.version(description)
         if copy.has_canary:
             part_canary(outcome, description, copy.frames)
         return outcome
@@ -125,15 +141,18 @@ class MonitorRoom:
 
     async def _once(self, description: Description, command: Command) -> Said:
         """A command whose answer is the same in all of a run."""
+        return await asyncio.shield(self._asked(description, command))
+
+    def _asked(self, description: Description, command: Command) -> asyncio.Task[Said]:
         key = (description.name, *command.words)
         if key not in self._said:
             self._said[key] = asyncio.create_task(self._ask(description, command, len(self._said)))
-        return await asyncio.shield(self._said[key])
+        return self._said[key]
 
     async def _ask(self, description: Description, command: Command, number: int) -> Said:
         folder = self._workdir / f"asked-{number}-{description.name}"
         folder.mkdir(parents=True)
-        ended = await self._place.run(description, command, {}, folder)
+        ended = await self._place.run(description, command, {}, folder, before=WHEN_IDLE)
         said = [(folder / name).read_text(errors="replace") for name in (STDOUT, STDERR)]
         shutil.rmtree(folder)
         lines = [line.strip() for text in said for line in text.splitlines() if line.strip()]

@@ -21,6 +21,7 @@ NOBODY = b"\x0acan"
 NOT_CANARY = "not (ether[6:4] == 0x0663616e)"  # as a capture filter
 NETWORKS = (ip_network("198.18.0.0/15"), ip_network("2001:2::/48"))
 MOST_VANTAGES = 256
+IPV6 = b"\x86\xdd"
 VANTAGES_APART = 8
 FILE_HEADER_LEN = 24
 RECORD = Struct("=IIII")  # as tcpdump writes it on this machine
@@ -57,6 +58,32 @@ def addresses(vantage: int, conversation: int, version: int) -> tuple[str, str]:
     if version == 6:
         return f"2001:2:0:{vantage:x}::{conversation:x}", f"2001:2:0:1{vantage:02x}::{conversation:x}"
     return f"198.18.{vantage}.{conversation}", f"198.19.{vantage}.{conversation}"
+
+
+def moved(frame: bytes, vantage: int) -> bytes:
+    """A whole frame of the canary of vantage 0 as it is at another one.
+
+    Both addresses change in one byte, and sums over them by as much (RFC 1624 3): a wrong one stays wrong.
+    """
+    there = bytearray(frame)
+    there[11] = vantage
+    if frame[12:14] == IPV6:
+        there[29] = there[45] = vantage
+        change, first = 2 * vantage, 14 + 40
+    else:
+        there[28] = there[32] = vantage
+        change, first = 2 * (vantage << 8), 14 + 4 * (frame[14] & 15)
+        change_sum(there, 14 + 10, change)
+    change_sum(there, first + 16, change)
+    return bytes(there)
+
+
+def change_sum(frame: bytearray, at: int, change: int) -> None:
+    """What the sum is over has grown by so much."""
+    total = (0xFFFF ^ int.from_bytes(frame[at : at + 2], "big")) + change
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    frame[at : at + 2] = (0xFFFF ^ total).to_bytes(2, "big")
 
 
 def place_of(address: str) -> tuple[int, int] | None:

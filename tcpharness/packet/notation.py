@@ -37,6 +37,8 @@ from tcpharness.packet.segment import (
 
 FIRST, OTHER = ("10.0.0.1", 40000), ("10.0.0.2", 105)  # the two sides of a short line
 
+PATTERN = bytes(n * 31 & 0xFF for n in range(256))  # of payloads
+
 LINE = re.compile(
     r"""\s*(?P<time>\d+(?:\.\d+)?)\s+
     (?:(?P<src>\S+)\.(?P<sport>\d+)\s+>\s+(?P<dst>\S+)\.(?P<dport>\d+):\s+|(?P<side>[<>])\s+)
@@ -165,7 +167,8 @@ def _frame(found: dict[str, str | None]) -> Frame:
 
 def made_payload(seq: int, length: int) -> bytes:
     """Bytes that depend on their place in the stream alone."""
-    return bytes((seq + n) * 31 & 0xFF for n in range(length))
+    start = seq % len(PATTERN)
+    return (PATTERN * ((start + length) // len(PATTERN) + 1))[start : start + length]
 
 
 def options_bytes(text: str) -> bytes:

@@ -7,9 +7,10 @@ specific one only. What fits none keeps its own name, when it has one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from tcpharness.analysis.catalog import BY_NAME
@@ -27,7 +28,8 @@ MOST_TEXT = 300
 
 def findings_of(description: Description, records: Iterable[Any]) -> list[MonitorFinding]:
     """All findings, in the records' order."""
-    return [finding for record in records for finding in of_record(description, record)]
+    rules = Rules(description.names)
+    return [finding for record in records for finding in of_record(description, rules, record)]
 
 
 def unmatched(description: Description, read: Records) -> str | None:
@@ -52,12 +54,12 @@ def wrong_times(description: Description, records: Iterable[Any]) -> str | None:
     return None
 
 
-def of_record(description: Description, record: Any) -> Iterator[MonitorFinding]:
+def of_record(description: Description, rules: Rules, record: Any) -> Iterator[MonitorFinding]:
     """Those of one record: none when `only` leaves it out, or nothing in it is a name or fits one."""
     if not is_meant(description, record):
         return
     own = [text_of(value) for path in description.fields.name for value in values(record, path)]
-    fitting = most_specific([rule for rule in description.names if fits(rule, own, record)])
+    fitting = most_specific(rules.fitting(own, record))
     for rule in fitting:
         finding = made(description, record, rule.name, own, rule)
         if finding.count:
@@ -76,9 +78,25 @@ def is_meant(description: Description, record: Any) -> bool:
     return all(holds(test, record) for test in output.only)
 
 
-def fits(rule: NameRule, own: list[str], record: Any) -> bool:
-    if any(name in rule.own for name in own):
-        return True
+class Rules:
+    """The names of a description, found by the monitor's own or by their conditions."""
+
+    def __init__(self, rules: Sequence[NameRule]) -> None:
+        self._rules = rules
+        self._conditional = [place for place, rule in enumerate(rules) if rule.when]
+        self._named: dict[str, list[int]] = {}
+        for place, rule in enumerate(rules):
+            for name in rule.own:
+                self._named.setdefault(name, []).append(place)
+
+    def fitting(self, own: Iterable[str], record: Any) -> list[NameRule]:
+        """Those that a record fits, in their order."""
+        places = {place for name in own for place in self._named.get(name, ())}
+        places.update(place for place in self._conditional if is_so(self._rules[place], record))
+        return [self._rules[place] for place in sorted(places)]
+
+
+def is_so(rule: NameRule, record: Any) -> bool:
     return any(all(holds(test, record) for test in group) for group in rule.when)
 
 
@@ -203,10 +221,15 @@ def flow_of(description: Description, record: Any) -> FlowKey | None:
 
 def address_of(value: Any) -> str | None:
     """One spelling for each address; None for what is none."""
+    return spelled(text_of(value))
+
+
+@lru_cache(maxsize=4096)
+def spelled(text: str) -> str | None:
     from ipaddress import ip_address
 
     try:
-        return address_text(ip_address(text_of(value).strip("[]").partition("%")[0]).packed)
+        return address_text(ip_address(text.strip("[]").partition("%")[0]).packed)
     except ValueError:
         return None
 

@@ -31,6 +31,8 @@ def _members(value: Any, step: str) -> Iterable[Any]:
 
 def values(record: Any, path: str) -> list[Any]:
     """What stands there, lists of plain values taken apart; nothing where it is missing, null or empty."""
+    if type(record) is dict and type(plain := record.get(path)) is str:  # most are
+        return [plain] if plain else []
     found: list[Any] = []
     for value in every(record, path):
         found += value if isinstance(value, list) else [value]

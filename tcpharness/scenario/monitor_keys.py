@@ -231,7 +231,9 @@ FEED = ByKind(
             "mark": Key(TESTS, "pipe: the record of the frame that ends each capture."),
             "socket": Key(TEXT, "A Unix socket, below {out}, that takes words."),
             "hello": Key(ANY_TEXT, "socket: the first words."),
-            "send": Key(ANY_TEXT, "socket: the words for a capture, with {pcap} and {out}."),
+            "send": Key(
+                ANY_TEXT, "socket: the words for a capture, with {pcap} and {out}; it answers with a line."
+            ),
             "done": Key(WORDS, "socket: the words that ask how far it is."),
             "idle": Key(EXPRESSION, "socket: what the answers to these have when it is done."),
         },
@@ -242,13 +244,17 @@ FEED = ByKind(
 
 def _feed(fields: Fields) -> Any:
     pipe = "mark" in fields
-    wanted = {"mark"} if pipe else {"socket", "send", "done", "idle"}
+    wanted = {"mark"} if pipe else {"socket", "send"}
     if missing := sorted(wanted - set(fields.nodes)):
         return fields.scope.wrong(
-            fields.at, f"feed without {', '.join(missing)}; expected mark, or socket, send, done and idle"
+            fields.at, f"feed without {', '.join(missing)}; expected mark, or socket and send"
         )
     if pipe and len(fields.nodes) > 1:
         return fields.wrong("mark", "a feed by standard input has a mark and nothing else")
+    if ("done" in fields) != ("idle" in fields):
+        return fields.scope.wrong(
+            fields.at, "done and idle go together; without them its answer to send is enough"
+        )
     return Feed(pipe=pipe, **fields.values)
 
 

@@ -15,9 +15,10 @@ from tcpharness.analysis.canary import (
     conversations,
     findings_of,
     heard,
+    segment_of,
 )
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.packet.canary import is_canary, number_of, place_of, vantage_of
+from tcpharness.packet.canary import MOST_VANTAGES, is_canary, number_of, place_of, vantage_of
 from tcpharness.packet.segment import decode
 
 UNOFFERED = "timestamps_missing"  # a note about nearly every conversation: they offer none
@@ -96,3 +97,19 @@ def test_a_sum_that_was_mended_is_no_bad_one() -> None:
     right = int(bad.detail["right"]).to_bytes(2, "big")
     frames[bad.frame - 1] = damaged[:50] + right + damaged[52:]
     assert NAMES - heard(frames, 3, 4) == {"bad_tcp_checksum"}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("vantage", [1, 2, 127, 128, 254, MOST_VANTAGES - 1])
+def test_a_frame_that_is_moved_is_the_frame_that_is_made_there(vantage: int, version: int) -> None:
+    made = {
+        segment_of(line, vantage, number, version).data[12:]: line
+        for number, condition in enumerate(CONDITIONS, 1)
+        for line in condition.lines
+    }
+    moved = {sent.frame[12:] for sent in conversations(vantage, version)}
+    different = [line for frame, line in made.items() if frame not in moved]
+    assert len(moved) == len(made)
+    assert [line for line in different if not line.endswith("[cksum bad]")] == []  # wrong in another way
+    assert len(different) <= 1
+    assert {f.name for f in findings_of(conversations(vantage, version))} >= NAMES
