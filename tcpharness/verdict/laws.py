@@ -102,6 +102,20 @@ LAWS = (
         by_firewall=True,
         hindrances={**UNSENT, "TcpExtTCPAbortFailed": "resets that were never sent"},
     ),
+    # Whoever leaves ESTABLISHED or CLOSE-WAIT at once was reset, resets, or gives up in silence.
+    Law(
+        "resets, at least the connections cut by them",
+        ("TcpEstabResets",),
+        lambda t: (0, t.resets),
+        "resets",
+        by_firewall=True,
+        hindrances={
+            **UNSENT,
+            "TcpExtTCPAbortFailed": "resets that were never sent",
+            "TcpExtTCPAbortOnTimeout": "connections given up in silence",
+            "TcpExtTCPAbortOnMemory": "connections given up for lack of memory",
+        },
+    ),
     # Lack of memory closes a window uncounted, so that the captures may show more.
     Law(
         "windows closed, at least",

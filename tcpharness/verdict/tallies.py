@@ -37,6 +37,7 @@ class Tally:
     closed_by_reset: int = 0
     received: int = 0
     received_bad: int = 0  # of those: with a TCP checksum that is none
+    resets: int = 0  # sent, or on their way to it, odd ones too
     odd_sent: int = 0
     odd_received: int = 0
     shown: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)  # the first few of each sort
@@ -87,6 +88,7 @@ class Tallier:
         if s.src_bytes not in self._own:
             return  # passed on by a router
         tally = self.tally
+        self._reset(s, time_ns, frame)
         direction = self._direction(s)
         both_asked = direction.asked and s.flags & (SYN | ACK) == SYN | ACK
         if is_odd(s) or both_asked or (s.flags & SYN and s.payload_len):
@@ -131,11 +133,17 @@ class Tallier:
             self.tally.show("closed", time_ns, s.data)
         direction.is_open = s.win > 0
 
+    def _reset(self, s: Segment, time_ns: int, frame: bytes) -> None:
+        if s.flags & RST:
+            self.tally.resets += 1
+            self.tally.show("resets", time_ns, frame)
+
     # --- what reached it
 
     def _arriving(self, s: Segment, time_ns: int, frame: bytes) -> None:
         if s.dst_bytes not in self._own:
             return  # a router's to pass on
+        self._reset(s, time_ns, frame)
         if is_odd(s) or s.src_bytes not in self._known or ip_verdict(s).word == "incorrect":
             self.tally.odd_received += 1
             return

@@ -37,7 +37,7 @@ def told(faults: str = DROP) -> Scene:
     scene.pass_on(scene.frame(server, "R.", seq=301, ack=201, win=0))
     scene.evidence.loopback.clear()
     scene.evidence.counters["client"] = counted(
-        TcpOutSegs=4, TcpRetransSegs=3, TCPSynRetrans=1, TCPFastRetrans=1, TcpInSegs=4
+        TcpOutSegs=4, TcpRetransSegs=3, TCPSynRetrans=1, TCPFastRetrans=1, TcpInSegs=4, TcpEstabResets=1
     )
     scene.evidence.counters["server"] = counted(
         TcpOutSegs=4, TcpOutRsts=1, TCPToZeroWindowAdv=1, TcpInSegs=7, TcpInCsumErrors=1
@@ -74,7 +74,9 @@ def test_a_syn_ack_that_is_sent_again_counts_twice() -> None:
 @pytest.mark.parametrize("host", ["client", "server"])
 def test_a_counter_that_says_more_voids_the_run(host: str, name: str) -> None:
     scene = told()
-    scene.evidence.counters[host][name] += 1 + 7 * name.endswith(("FastRetrans", "StartRetrans", "WindowAdv"))
+    scene.evidence.counters[host][name] += 1 + 7 * name.endswith(
+        ("FastRetrans", "StartRetrans", "WindowAdv", "EstabResets")
+    )
     found = broken(scene)
     assert found
     assert all(line.startswith(f"{host}: ") and name in line for line in found)
