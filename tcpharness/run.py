@@ -28,7 +28,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from tcpharness.analysis.canary import conversations, heard
 from tcpharness.analysis.capture import analyze, capture_drops
 from tcpharness.analysis.compare import Seen, Sent, compare, syns
 from tcpharness.evidence import CaptureOutcome, Evidence
@@ -36,22 +35,21 @@ from tcpharness.lab import counters, doctor
 from tcpharness.lab.actors import Actors
 from tcpharness.lab.admission import Admission
 from tcpharness.lab.build import Lab, LabError
-from tcpharness.lab.director import Director
+from tcpharness.lab.canary import Canaries
+from tcpharness.lab.director import Director, tell_of_faults
 from tcpharness.lab.middlebox import Middlebox
 from tcpharness.lab.sampling import Watch, name_endpoints
 from tcpharness.lab.socket_table import settle
 from tcpharness.lab.spawner import Spawner
-from tcpharness.lab.stage import NeverHeld, Stage
-from tcpharness.lab.tcpdump import Tcpdump
+from tcpharness.lab.stage import Stage
+from tcpharness.lab.tcpdump import Tcpdump, stall
 from tcpharness.lab.tracing import Tracing
 from tcpharness.monitor.live import LivePosts
 from tcpharness.monitor.post import Post, posts_of
 from tcpharness.monitor.room import MonitorRoom
-from tcpharness.packet.canary import MOST_VANTAGES, number_at, part, vantage_of
 from tcpharness.packet.pcap import Reader
 from tcpharness.packet.segment import decode
 from tcpharness.report.as_json import result_as_json
-from tcpharness.scenario import fast
 from tcpharness.scenario.event import CaptureStart
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.plan import make_plan
@@ -117,7 +115,7 @@ class CaseRun:
                 room.warm(self.posts)
             lab = stack.enter_context(Lab(self.plan, spawner, self.directory))
             self.evidence.in_order = not any(STEERING in note for note in lab.notes)
-            stage, watch = Stage(), Watch(lab)
+            stage, watch, canaries = Stage(), Watch(lab), Canaries(self.plan, self.case.ip)
             stack.callback(watch.close)
             watching = asyncio.create_task(self._start_watching(watch, tracing))
             stack.callback(watching.cancel)
@@ -143,7 +141,7 @@ class CaseRun:
             await self._fall_quiet(lab, boxes, live.hosts)
             self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
             self.evidence.monitors += await live.finish(with_canary=False)
-            await self._pass_canaries(captures)
+            await canaries.pass_by(captures)
             self.evidence.monitors += await live.finish(with_canary=True)
             watched = asyncio.create_task(self._end_watching(watch, tracing))
             stack.callback(watched.cancel)
@@ -155,6 +153,7 @@ class CaseRun:
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             self.evidence.environment = lab.environment()
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
+        canaries.take_out(self.evidence.captures)
 
     async def _start_watching(self, watch: Watch, tracing: Tracing | None) -> None:
         await watch.start()
@@ -234,36 +233,6 @@ class CaseRun:
             await box.idle()
             await box.stop()
 
-    async def _pass_canaries(self, captures: list[Tcpdump]) -> None:
-        """One by each vantage, for all who watch there."""
-        numbers = self._canary_numbers()
-        await asyncio.gather(
-            *(
-                capture.pass_canary(conversations(numbers[capture.outcome.vantage], self.case.ip))
-                for capture in captures[:MOST_VANTAGES]
-            )
-        )
-
-    def _canary_numbers(self) -> dict[str, int]:
-        """Vantage -> the number in its canary's addresses."""
-        vantages = enumerate(self.plan.vantages)
-        return {vantage: number_at(self.plan.number, place) for place, (vantage, _, _) in vantages}
-
-    def part_canaries(self) -> None:
-        """Out of the captures, which are the scenario's; what our detectors say of them is noted."""
-        for vantage, number in self._canary_numbers().items():
-            outcome = self.evidence.captures.get(vantage)
-            if outcome is None or outcome.text or not Path(outcome.file).exists():
-                continue
-            parted = part(Path(outcome.file).read_bytes())
-            if parted.frames:
-                with open(outcome.file, "r+b") as file:
-                    file.truncate(parted.kept_len)
-                    file.seek(parted.kept_len)
-                    file.write(parted.rest)
-            outcome.canary = [frame for frame in parted.frames if vantage_of(frame) == number]
-            outcome.heard = heard(outcome.canary, number, self.case.ip)
-
     async def _end_captures(self, captures: list[Tcpdump]) -> None:
         """All markers first, then all ends: each capture holds those of its link's other hosts too."""
         await asyncio.gather(*(capture.mark() for capture in captures))
@@ -318,35 +287,6 @@ def traced(case: Case) -> list[str]:
 def listeners(case: Case) -> dict[tuple[str, int], str]:
     """The endpoint behind each port that a scenario has opened, by (host, port)."""
     return {(e.on, e.port): e.name for e in case.endpoints if e.port is not None and e.kind != "connect"}
-
-
-def tell_of_faults(
-    box: Middlebox, others: Sequence[Middlebox], stage: Stage, actors: Actors, director: Director
-) -> None:
-    """A fault that fires is a condition, for endpoints and for faults elsewhere, and may kill a process."""
-
-    def fired(name: str, kills: Sequence[tuple[str, str]] = ()) -> None:
-        for endpoint, number in kills:
-            actors.kill(endpoint, number)
-        for other in others:
-            other.reach(name)
-        director.fired(name)
-        stage.reach(name, "fired")
-
-    box.on_fired(fired)
-
-
-async def stall(capture: Tcpdump, stage: Stage, deadline_ns: int) -> list[str]:
-    """Keeps a tcpdump stopped until its condition holds; what went wrong, in words."""
-    assert capture.stall is not None
-    capture.stop()
-    try:
-        await stage.wait(capture.stall, deadline_ns)
-    except NeverHeld as error:
-        return [f"{capture.stall.at}: {error}"]
-    finally:
-        capture.go_on()
-    return []
 
 
 # --- many cases --------------------------------------------------------------------------------
@@ -425,12 +365,11 @@ class Runner:
 
     async def _verdict(self, run: CaseRun, timeout_ns: int) -> Verdict:
         """Every problem of one case ends up in its verdict; other cases go on."""
-        reason = lacking_for(run.case)
+        reason = doctor.lacking_for(run.case)
         if reason:
             return skipped(reason)
         try:
             await run.play(self._spawner, timeout_ns, self._tracing, self._monitors)
-            run.part_canaries()
             await run.hear_monitors(self._monitors)
             return run.judge()
         except LabError as error:
@@ -458,23 +397,6 @@ class Runner:
 def slug(case_id: str) -> str:
     """A case's id as a file name: handshake-open-ip-4."""
     return re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"\.ya?ml", "", case_id)).strip("-")[-80:]
-
-
-def lacking_for(case: Case) -> str | None:
-    """What this machine lacks for this case, or None."""
-    for program in case.requires.programs:
-        if doctor.find_program(program) is None:
-            package = doctor.PROGRAMS[program][0] if program in doctor.PROGRAMS else program
-            return f"{program} is not installed: apt-get install {package}"
-    for setting in case.requires.sysctls:
-        if not Path("/proc/sys", setting.replace(".", "/")).exists():
-            return f"this kernel lacks {setting}"
-    for setting in fast.NEEDED if case.fast else ():
-        if not Path("/proc/sys", setting.replace(".", "/")).exists():
-            return f"this kernel lacks {setting}, which time: fast needs"
-    if case.requires.root and not doctor.is_root():
-        return "needs root"
-    return None
 
 
 def run_cases(cases: Sequence[Case], options: Options, audience: Audience) -> list[Result]:

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from tcpharness.evidence import Event
 from tcpharness.lab import firewall, links, routes, sysctl
+from tcpharness.lab.actors import Actors
 from tcpharness.lab.doctor import find_program
 from tcpharness.lab.links import FIRST_INDEX
+from tcpharness.lab.middlebox import Middlebox
 from tcpharness.lab.netlink import Refused, Request, RouteSocket
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.stage import NeverHeld, Stage
@@ -242,3 +244,19 @@ def changed(before: Firewall, change: FirewallChange) -> Firewall:
         filtered=ports(before.filtered, new.filtered),
         strict=strict,
     )
+
+
+def tell_of_faults(
+    box: Middlebox, others: Sequence[Middlebox], stage: Stage, actors: Actors, director: Director
+) -> None:
+    """A fault that fires is a condition, for endpoints and for faults elsewhere, and may kill a process."""
+
+    def fired(name: str, kills: Sequence[tuple[str, str]] = ()) -> None:
+        for endpoint, number in kills:
+            actors.kill(endpoint, number)
+        for other in others:
+            other.reach(name)
+        director.fired(name)
+        stage.reach(name, "fired")
+
+    box.on_fired(fired)

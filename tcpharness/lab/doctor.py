@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tcpharness import __version__
 from tcpharness.packet.sums import is_compiled
+from tcpharness.scenario import fast
+from tcpharness.scenario.model import Case
 
 # program -> (Debian's package, needed for every run)
 PROGRAMS = {
@@ -158,3 +160,20 @@ def check_tracepoints() -> Check:
 def check_kernel() -> Check:
     offered = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().strip()
     return Check("kernel", True, False, f"{platform.release()}; congestion control: {offered}")
+
+
+def lacking_for(case: Case) -> str | None:
+    """What this machine lacks for this case, or None."""
+    for program in case.requires.programs:
+        if find_program(program) is None:
+            package = PROGRAMS[program][0] if program in PROGRAMS else program
+            return f"{program} is not installed: apt-get install {package}"
+    for setting in case.requires.sysctls:
+        if not Path("/proc/sys", setting.replace(".", "/")).exists():
+            return f"this kernel lacks {setting}"
+    for setting in fast.NEEDED if case.fast else ():
+        if not Path("/proc/sys", setting.replace(".", "/")).exists():
+            return f"this kernel lacks {setting}, which time: fast needs"
+    if case.requires.root and not is_root():
+        return "needs root"
+    return None

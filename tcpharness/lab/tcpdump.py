@@ -22,6 +22,7 @@ from tcpharness.lab.doctor import find_program
 from tcpharness.lab.marker import Markers, count_markers, without_markers
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.spawner import Child, LabProcesses
+from tcpharness.lab.stage import NeverHeld, Stage
 from tcpharness.packet.canary import NOT_CANARY
 from tcpharness.scenario.model import Capture, Until
 from tcpharness.scenario.plan import Plan
@@ -289,3 +290,16 @@ class Tcpdump:
 
 def _ending(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+
+
+async def stall(capture: Tcpdump, stage: Stage, deadline_ns: int) -> list[str]:
+    """Keeps a tcpdump stopped until its condition holds; what went wrong, in words."""
+    assert capture.stall is not None
+    capture.stop()
+    try:
+        await stage.wait(capture.stall, deadline_ns)
+    except NeverHeld as error:
+        return [f"{capture.stall.at}: {error}"]
+    finally:
+        capture.go_on()
+    return []

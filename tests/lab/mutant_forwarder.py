@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
-from tcpharness.fault.engine import Send
+from tcpharness.fault.engine import MARKER, Send
 from tcpharness.fault.ledger import Ledger
 from tcpharness.lab.forward import Forwarder
 
@@ -126,16 +126,29 @@ class KeepsToTheEnd(Faithful):
 
 
 class ComesLate(KeepsToTheEnd):
-    """Sends it when the end marker of the link has gone by, while the captures still run."""
+    """Sends it when the end markers of both hosts have come by, while the captures still run."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._ended: set[int] = set()  # ports
+        decide = self._engine.frame
+
+        def frame(now_ns: int, port: int, data: bytes, digest: int | None = None) -> Sequence[Send]:
+            if data[12:14] == MARKER:
+                self._ended.add(port)
+            return decide(now_ns, port, data, digest)
+
+        self._engine = Instead(self._engine, frame=frame)  # type: ignore[assignment]
 
     def _receive(self, number: int) -> int:
-        if self._engine._stopped and self._kept is not None:
+        received = super()._receive(number)
+        if len(self._ended) == len(self._ports) and self._kept is not None:
             deadline_ns = time.monotonic_ns() + LATE_NS
             while time.monotonic_ns() < deadline_ns:
                 pass
             self._let_it_go()
             self._kept = None
-        return super()._receive(number)
+        return received
 
 
 class ForwardsTheDropped(Faithful):

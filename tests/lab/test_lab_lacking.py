@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tcpharness import run
 from tcpharness.lab import doctor
 from tcpharness.scenario import fast
 from tcpharness.scenario.load import load
@@ -19,7 +18,7 @@ def test_fast_time_needs_a_kernel_with_its_settings(
     monkeypatch.setattr(fast, "NEEDED", ("net.ipv4.tcp_of_tomorrow",))
     (case,) = load(TEXT.format(line), "x.yaml")
     expected = "this kernel lacks net.ipv4.tcp_of_tomorrow, which time: fast needs" if lacks else None
-    assert run.lacking_for(case) == expected
+    assert doctor.lacking_for(case) == expected
 
 
 @pytest.mark.parametrize(
@@ -30,6 +29,6 @@ def test_a_program_that_is_not_there_skips_with_its_remedy(
 ) -> None:
     (case,) = load(TEXT.format(f"requires: {{programs: {program}}}\n"), "x.yaml")
     monkeypatch.setattr(doctor, "find_program", lambda name: None)
-    assert run.lacking_for(case) == f"{program} is not installed: apt-get install {package}"
+    assert doctor.lacking_for(case) == f"{program} is not installed: apt-get install {package}"
     monkeypatch.setattr(doctor, "find_program", lambda name: f"/usr/bin/{name}")
-    assert run.lacking_for(case) is None
+    assert doctor.lacking_for(case) is None
