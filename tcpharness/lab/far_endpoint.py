@@ -87,7 +87,8 @@ class FarEndpoint:
         self._unfinished = asyncio.get_running_loop().create_future()
         self._say(do="expire")
         try:
-            return await asyncio.wait_for(self._unfinished, LAST_WORD_S)
+            async with asyncio.timeout(LAST_WORD_S):
+                return await self._unfinished
         except TimeoutError:
             return f"{self._doing} (its process does not answer)"
 

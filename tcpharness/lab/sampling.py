@@ -101,7 +101,8 @@ class Watch:
     async def _hear(self) -> object:
         assert self._wire is not None
         try:
-            return await asyncio.wait_for(self._wire.hear(), ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                return await self._wire.hear()
         except TimeoutError:
             return None
 

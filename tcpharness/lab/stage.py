@@ -68,7 +68,8 @@ class Stage:
         self._waiting[key].append(future)
         left_s = None if deadline_ns is None else max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)
         try:
-            await asyncio.wait_for(future, left_s)
+            async with asyncio.timeout(left_s):
+                await future
         except TimeoutError:
             raise self._never(*key) from None
         finally:

@@ -58,7 +58,7 @@ class LiveMonitor:
         self.outcome.lacking = await room.lacking(description)
         if self.outcome.lacking is not None:
             return
-        self.post.folder.mkdir(parents=True)
+        self.post.empty_folder()
         self.outcome.version = await room.version(description)
         command = description.live or description.ask
         assert command is not None
@@ -216,7 +216,8 @@ class LiveMonitor:
         number = signal.Signals[f"SIG{self.post.description.signal}"]
         self._child.kill(number)
         try:
-            status = await asyncio.wait_for(self._child.wait(), END_S)
+            async with asyncio.timeout(END_S):
+                status = await self._child.wait()
         except TimeoutError:
             self._child.kill(signal.SIGKILL)
             raise Trouble(f"it did not end within {END_S:g} s of {number.name}") from None

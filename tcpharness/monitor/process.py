@@ -65,7 +65,8 @@ async def wait_end(child: Child, description: Description, folder: Path) -> Ende
     """Waits for its end, at most as long as it may take."""
     limit_s = description.timeout_ns / 1e9
     try:
-        status = await asyncio.wait_for(child.wait(), limit_s)
+        async with asyncio.timeout(limit_s):
+            status = await child.wait()
     except TimeoutError:
         child.kill(signal.SIGKILL)
         return Ended(None, f"it was not done within {limit_s:g} s")

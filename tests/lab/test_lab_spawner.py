@@ -29,7 +29,8 @@ def play(spawner: Spawner, work: Callable[[LabProcesses], Awaitable[None]]) -> N
     async def run() -> None:
         processes = spawner.lab()
         try:
-            await asyncio.wait_for(work(processes), 20)
+            async with asyncio.timeout(20):
+                await work(processes)
         finally:
             processes.close()
 
