@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,11 @@ class Post:
     address: str  # of the interface
     base: Path  # the scenario's folder
     folder: Path  # its own
+
+    def empty_folder(self) -> None:
+        """Its folder, without what an earlier run of the same name has left there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
 
     def outcome(self) -> MonitorOutcome:
         return MonitorOutcome(

@@ -81,7 +81,7 @@ class MonitorRoom:
         outcome.lacking = await self.lacking(description)
         if outcome.lacking is not None:
             return outcome
-        post.folder.mkdir(parents=True)
+        post.empty_folder()
         if copy is None:
             fail(outcome, f"there is no capture at {post.vantage} that it could read", post.folder)
             return outcome

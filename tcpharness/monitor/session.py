@@ -68,6 +68,7 @@ class Service:
 
     def _spawn(self, words: Mapping[str, str], stdin: int | None = None) -> None:
         self.started = True
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         own = {**words, "out": str(self.folder.absolute())}
         write_files(self.description, self.folder, own)

@@ -133,3 +133,11 @@ def test_it_sees_the_interfaces_of_its_host_and_no_others(spawner: Spawner, tmp_
         f"monitors: {{m: {description}}}\nexpect: {{monitors: {{m: {{client: {{lo: 1, eth0: 1}}}}}}}}\n",
     )
     assert result.verdict.outcome == "pass", result.verdict
+
+
+def test_run_again_into_the_same_folder_it_begins_anew(spawner: Spawner, tmp_path: Path) -> None:
+    """Live, over the capture and for a session: each finds an empty folder, and none an earlier run's lines."""
+    monitors = "monitors: {nstat: , tcpdump: , tcpharness: }\n"
+    silent = "expect: {monitors: {nstat: {client: {}}, tcpdump: {client: {}}, tcpharness: {client: {}}}}\n"
+    outcomes = [played(spawner, tmp_path, monitors + silent).verdict for _ in range(2)]
+    assert [verdict.outcome for verdict in outcomes] == ["pass", "pass"], outcomes
