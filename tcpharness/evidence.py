@@ -216,7 +216,8 @@ class MonitorOutcome:
     was_asked: bool = False  # a canary was in what it read: what it is silent about it must have heard there
     heard: frozenset[str] = frozenset()  # the canary's conditions that it has reported; not in `findings`
     could_hear: frozenset[str] = frozenset()  # those for which its description has a word
-    of_canary: int = 0  # findings about the canary, whatever they are called
+    of_canary: frozenset[str] = frozenset()  # what it has said of the canary, in our words and its own
+    no_canary: str | None = None  # why the canary itself could not be had
 
     def __str__(self) -> str:
         return f"{self.monitor} at {self.vantage}"

@@ -44,7 +44,7 @@ from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.stage import Stage
 from tcpharness.lab.tcpdump import Tcpdump, stall
 from tcpharness.lab.tracing import Tracing
-from tcpharness.monitor.live import LivePosts
+from tcpharness.monitor.live_posts import LivePosts
 from tcpharness.monitor.post import Post, posts_of
 from tcpharness.monitor.room import MonitorRoom
 from tcpharness.packet.pcap import Reader
@@ -139,8 +139,8 @@ class CaseRun:
                 tell_of_faults(box, [b for b in boxes if b is not box], stage, actors, director)
             await self._drive(actors, captures, watch, director, stage, time.monotonic_ns() + timeout_ns)
             await self._fall_quiet(lab, boxes, live.hosts)
-            self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
             self.evidence.monitors += await live.finish(with_canary=False)
+            self.evidence.loopback = {h: counters.loopback(ns) - on_lo[h] for h, ns in lab.hosts.items()}
             await canaries.pass_by(captures)
             self.evidence.monitors += await live.finish(with_canary=True)
             watched = asyncio.create_task(self._end_watching(watch, tracing))
@@ -152,6 +152,7 @@ class CaseRun:
             await watched
             after = {host: counters.read(ns) for host, ns in lab.hosts.items()}
             self.evidence.environment = lab.environment()
+            self.evidence.monitors += await live.prove()
         self.evidence.counters = {host: counters.difference(before[host], after[host]) for host in after}
         canaries.take_out(self.evidence.captures)
 

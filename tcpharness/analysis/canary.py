@@ -190,6 +190,16 @@ CONDITIONS: tuple[Condition, ...] = (
 )  # fmt: skip
 NAMES = frozenset(name for condition in CONDITIONS for name in condition.names)
 FAST_NAMES = frozenset(name for condition in CONDITIONS if not condition.slow for name in condition.names)
+# Of the kernel's canary, which lab/kernel_canary.py plays: conditions, and the counters that they move.
+KERNEL_NAMES = frozenset(
+    {
+        *("retransmission", "syn_retransmission", "synack_retransmission", "rto_backoff", "zero_window"),
+        *("bad_tcp_checksum", "reset", "connection_refused"),
+        *("TcpRetransSegs", "TcpExtTCPTimeouts", "TcpExtTCPSynRetrans", "TcpExtTCPToZeroWindowAdv"),
+        *("TcpInCsumErrors", "TcpOutRsts", "TcpAttemptFails", "TcpEstabResets"),
+        *("TcpExtListenDrops", "TcpExtListenOverflows"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

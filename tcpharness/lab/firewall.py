@@ -12,6 +12,7 @@ import re
 import subprocess
 
 from tcpharness.lab.netns import NetNs
+from tcpharness.packet.canary import KERNEL_INTERFACE
 from tcpharness.scenario.model import Firewall
 
 TABLE = "inet tcpharness"
@@ -31,6 +32,7 @@ class FirewallRefused(Exception):
 def ruleset(firewall: Firewall) -> str:
     """The rules as nft reads them."""
     rules = [
+        f"iifname {KERNEL_INTERFACE} accept",
         *_ports(_strict(firewall, firewall.closed), "reject with tcp reset"),
         *_ports(_strict(firewall, firewall.filtered), "drop"),
         "tcp flags & (syn | ack) != syn counter accept",

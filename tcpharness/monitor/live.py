@@ -10,16 +10,16 @@ import asyncio
 import re
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from tcpharness.evidence import MonitorOutcome
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.socket_table import SocketTable
 from tcpharness.lab.spawner import Child, Spawner
-from tcpharness.monitor.canary import part_live
+from tcpharness.monitor.canary import part_kernel
 from tcpharness.monitor.command import filled, write_files
 from tcpharness.monitor.post import Post
 from tcpharness.monitor.process import Ground, ending, judged, wait_end
@@ -47,7 +47,7 @@ class LiveMonitor:
         self._spawner = spawner
         self._ground: Ground | None = None
         self._child: Child | None = None
-        self._rounds: Rounds | None = None
+        self._rounds = Rounds(post.description)
         self._asking: asyncio.Task[None] | None = None
         self._words = post.words()
         self._asked = 0
@@ -73,18 +73,33 @@ class LiveMonitor:
 
     async def finish(self) -> MonitorOutcome:
         """Waits until it has taken in what has passed, asks it, ends it, and reads what it has written."""
+        await self._guarded(self._conclude)
+        await self._guarded(self._finish)
+        return self.outcome
+
+    async def conclude(self) -> None:
+        """Waits and asks it as finish() does; it goes on watching, for the kernel's canary."""
+        await self._guarded(self._conclude)
+
+    async def prove(self, no_canary: str | None) -> MonitorOutcome:
+        """Asks it of the kernel's canary, which holds now, or could not be had, and ends it."""
+        self.outcome.no_canary = no_canary
+        await self._guarded(self._prove)
+        return self.outcome
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        """What goes wrong is the outcome's, and the end of it."""
         if self._ground is None or self.outcome.error is not None:
-            return self.outcome
+            return
         started = time.monotonic_ns()
         self._words["ended"] = f"{time.time():.6f}"
         try:
-            await self._finish()
+            await step()
         except Trouble as trouble:
             fail(self.outcome, str(trouble), self.post.folder)
         except OSError as error:
             fail(self.outcome, f"it can't be asked: {error}", self.post.folder)
-        self.outcome.duration_ns = time.monotonic_ns() - started
-        return self.outcome
+        self.outcome.duration_ns += time.monotonic_ns() - started
 
     def close(self) -> None:
         if self._asking is not None:
@@ -113,8 +128,7 @@ class LiveMonitor:
             assert description.ready is not None
             await self._wait_ready(self._child, description.ready, deadline, "")
         if description.every_ns:
-            self._rounds = Rounds(description)
-            self._asking = asyncio.create_task(self._keep_asking(self._rounds, description.every_ns / 1e9))
+            self._asking = asyncio.create_task(self._keep_asking(description.every_ns / 1e9))
 
     async def _wait_ready(self, child: Child, ready: Ready, deadline: float, prefix: str) -> None:
         """Raises Trouble when it ends before, or is not ready in time."""
@@ -151,16 +165,16 @@ class LiveMonitor:
 
     # --- asking
 
-    async def _keep_asking(self, rounds: Rounds, every_s: float) -> None:
+    async def _keep_asking(self, every_s: float) -> None:
         while True:
             due = time.monotonic() + every_s
-            await self._ask_round(rounds)
+            await self._ask_into(self.outcome)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    async def _ask_round(self, rounds: Rounds) -> None:
+    async def _ask_into(self, outcome: MonitorOutcome) -> None:
         """Every word is read by itself; the outcome gets what was not so the time before."""
         text = await self._ask()
-        rounds.take(text, time.time_ns(), self.post.folder, self.outcome)
+        self._rounds.take(text, time.time_ns(), self.post.folder, outcome)
 
     async def _ask(self) -> str:
         """What it says now. Raises Trouble."""
@@ -174,18 +188,31 @@ class LiveMonitor:
 
     # --- ending
 
-    async def _finish(self) -> None:
-        description = self.post.description
+    async def _conclude(self) -> None:
         if self._asking is not None:
             await self._stop_asking(self._asking)
         self._still_there()
         await self._settle()
-        if description.ask is not None:
-            rounds = self._rounds or Rounds(description)
-            await self._ask_round(rounds)
+        if self.post.description.ask is not None:
+            await self._ask_into(self.outcome)
+
+    async def _finish(self) -> None:
         await self._end()
-        if description.ask is None:
-            take(description, self.post.folder, self.outcome)
+        if self.post.description.ask is None:
+            take(self.post.description, self.post.folder, self.outcome)
+
+    async def _prove(self) -> None:
+        """What is new now is not the scenario's: it goes into an outcome of its own."""
+        description, before = self.post.description, self._rounds.answer
+        self._still_there()
+        await self._settle()
+        if description.ask is not None:
+            again = replace(self.outcome, findings=[])
+            await self._ask_into(again)
+            self.outcome.error = again.error
+        await self._finish()
+        after = self.outcome.findings if description.ask is None else self._rounds.answer
+        part_kernel(self.outcome, description, before, after)
 
     async def _stop_asking(self, asking: asyncio.Task[None]) -> None:
         """Raises what asking has raised."""
@@ -242,41 +269,3 @@ def read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-
-class WatchedLab(Protocol):
-    """What live monitors need of a lab."""
-
-    @property
-    def hosts(self) -> Mapping[str, NetNs]: ...
-    @property
-    def hosts_file(self) -> Path: ...
-
-
-class LivePosts:
-    """All live monitors of a case."""
-
-    def __init__(self, posts: Sequence[Post], lab: WatchedLab, spawner: Spawner) -> None:
-        watching = [post for post in posts if post.description.read is None]
-        self.monitors = [
-            LiveMonitor(post, lab.hosts[post.host], lab.hosts_file, spawner) for post in watching
-        ]
-
-    async def start(self, room: MonitorRoom) -> None:
-        await asyncio.gather(*(monitor.start(room) for monitor in self.monitors))
-
-    async def finish(self, *, with_canary: bool) -> list[MonitorOutcome]:
-        """First those that could not tell the canary from the scenario, before it passes; then the others."""
-        ending = [m for m in self.monitors if m.post.description.tells_canary() == with_canary]
-        outcomes = list(await asyncio.gather(*(monitor.finish() for monitor in ending)))
-        for monitor in ending if with_canary else ():
-            part_live(monitor.outcome, monitor.post.description)
-        return outcomes
-
-    @property
-    def hosts(self) -> set[str]:
-        return {monitor.post.host for monitor in self.monitors}
-
-    def close(self) -> None:
-        for monitor in self.monitors:
-            monitor.close()

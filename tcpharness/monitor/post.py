@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tcpharness.evidence import MonitorOutcome
 from tcpharness.monitor.command import options_of
+from tcpharness.packet.canary import kernel_addresses, number_at
 from tcpharness.scenario.model import Case
 from tcpharness.scenario.monitor import Description, MonitorUse
 from tcpharness.scenario.plan import Plan
@@ -27,6 +28,8 @@ class Post:
     address: str  # of the interface
     base: Path  # the scenario's folder
     folder: Path  # its own
+    number: int  # of the host, in the addresses of its canary
+    version: int  # of IP
 
     def empty_folder(self) -> None:
         """Its folder, without what an earlier run of the same name has left there."""
@@ -46,6 +49,7 @@ class Post:
             "vantage": self.vantage,
             "iface": self.interface,
             "address": self.address,
+            "canary": kernel_addresses(self.number, self.version)[0],
         }
         return own | options_of(self.use, self.description, self.base)
 
@@ -54,6 +58,7 @@ def posts_of(plan: Plan, folder: Path) -> list[Post]:
     """Each monitor at each of its vantages: those it names, those something is expected at, or all."""
     where = {vantage: (host, interface) for vantage, host, interface in plan.vantages}
     addresses = {(host.name, i.name): i.address for host in plan.hosts for i in host.interfaces}
+    numbers = {host.name: number_at(plan.number, place) for place, host in enumerate(plan.hosts)}
     posts: list[Post] = []
     for use in plan.case.monitors:
         assert use.description is not None
@@ -69,6 +74,8 @@ def posts_of(plan: Plan, folder: Path) -> list[Post]:
                     addresses.get((host, interface), "127.0.0.1" if plan.case.ip == 4 else "::1"),
                     Path(plan.case.file).parent,
                     folder / FOLDER / f"{use.name}-{vantage}",
+                    numbers[host],
+                    plan.case.ip,
                 )
             )
     return posts

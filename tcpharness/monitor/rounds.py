@@ -9,6 +9,7 @@ from pathlib import Path
 from tcpharness.analysis.finding import FlowKey
 from tcpharness.evidence import MonitorOutcome
 from tcpharness.monitor.words import take_text
+from tcpharness.record.finding import MonitorFinding
 from tcpharness.scenario.monitor import Description
 
 Key = tuple[str, FlowKey | None]
@@ -19,6 +20,7 @@ class Rounds:
 
     def __init__(self, description: Description) -> None:
         self._description = description
+        self.answer: list[MonitorFinding] = []  # the latest, whole
         self._before: Counter[Key] = Counter()
 
     def take(self, text: str, time_ns: int, folder: Path, outcome: MonitorOutcome) -> None:
@@ -27,6 +29,7 @@ class Rounds:
         take_text(self._description, text, folder, answer)
         outcome.records += answer.records
         outcome.error = outcome.error or answer.error
+        self.answer = answer.findings
         now: Counter[Key] = Counter()
         for finding in answer.findings:
             key = (finding.name, finding.flow)

@@ -21,6 +21,8 @@ NOBODY = b"\x0acan"
 NOT_CANARY = "not (ether[6:4] == 0x0663616e)"  # as a capture filter
 NETWORKS = (ip_network("198.18.0.0/15"), ip_network("2001:2::/48"))
 MOST_VANTAGES = 256
+KERNEL = 250  # no conversation of frames: sockets of a host (lab/kernel_canary.py); 251 as well
+KERNEL_INTERFACE = "canary0"  # where the host has its end
 IPV6 = b"\x86\xdd"
 VANTAGES_APART = 8
 FILE_HEADER_LEN = 24
@@ -58,6 +60,19 @@ def addresses(vantage: int, conversation: int, version: int) -> tuple[str, str]:
     if version == 6:
         return f"2001:2:0:{vantage:x}::{conversation:x}", f"2001:2:0:1{vantage:02x}::{conversation:x}"
     return f"198.18.{vantage}.{conversation}", f"198.19.{vantage}.{conversation}"
+
+
+def kernel_addresses(number: int, version: int) -> tuple[str, str, str]:
+    """A host's in the kernel's canary, and two of nobody at the other end."""
+    own, nobody = addresses(number, KERNEL, version)
+    _, other = addresses(number, KERNEL + 1, version)
+    return str(ip_address(own)), str(ip_address(nobody)), str(ip_address(other))
+
+
+def is_kernels(address: str) -> bool:
+    """True for all of these."""
+    place = place_of(address)
+    return place is not None and place[1] in (KERNEL, KERNEL + 1)
 
 
 def moved(frame: bytes, vantage: int) -> bytes:

@@ -95,7 +95,7 @@ def monitors_as_json(result: Result) -> list[dict[str, Any]]:
     for outcome in result.evidence.monitors:
         verdict = verdicts.get((outcome.monitor, outcome.vantage))
         judged = {"outcome": verdict.outcome, "reason": verdict.reason} if verdict else {}
-        sets = {"heard": sorted(outcome.heard), "could_hear": sorted(outcome.could_hear)}
+        sets = {name: sorted(getattr(outcome, name)) for name in ("heard", "could_hear", "of_canary")}
         shown.append(asdict(outcome) | sets | judged)
     return shown
 

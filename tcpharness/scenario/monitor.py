@@ -161,8 +161,15 @@ class Description:
     names: tuple[NameRule, ...] = ()
     level: Level = "warning"  # of what has none
     levels: dict[str, Level] = field(default_factory=dict)  # its words for levels
-    sees: Literal["", "frames"] = ""  # live: every frame of the interface, so that it must report the canary
+    sees: Literal["", "frames", "kernel"] = (
+        ""  # live: which canary it must report; none: nothing vouches for it
+    )
     unproven: tuple[str, ...] = ()  # names that the canary does not bring out of it
+
+    @property
+    def asks_kernel(self) -> bool:
+        """True where real sockets of the host are its canary."""
+        return self.sees == "kernel"
 
     def tells_canary(self) -> bool:
         """True when what it says of the canary can be told from what it says of the scenario."""

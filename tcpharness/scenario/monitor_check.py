@@ -11,12 +11,13 @@ from tcpharness.scenario.problem import nearest, one_of, quoted
 
 BRACED = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 READ_WORDS = ("pcap", "out", "host", "vantage", "iface", "address")
-LIVE_WORDS = ("iface", "out", "host", "vantage", "address", "ended")
+LIVE_WORDS = ("iface", "out", "host", "vantage", "address", "canary", "ended")
 
 
 def check_description(made: Description, fields: Fields) -> bool:
     """Tells what can't be right; True when all is."""
-    problems = [*_verbs(made), *_companions(made), *_session(made), *_says_something(made)]
+    problems = [*_verbs(made), *_companions(made), *_canary(made)]
+    problems += [*_session(made), *_says_something(made)]
     for key, text in problems:
         if key in fields:
             fields.wrong(key, text)
@@ -46,6 +47,13 @@ def _companions(made: Description) -> Iterator[Problem]:
         yield "setup", '"setup" means nothing with read'
     if made.every_ns and (made.ask is None or made.live is not None):
         yield "every", '"every" means nothing without ask, or beside live'
+
+
+def _canary(made: Description) -> Iterator[Problem]:
+    if made.sees and made.read is not None:
+        yield "sees", '"sees" means nothing with read: the canary is in every capture'
+    if made.asks_kernel and made.ask is None and not made.fields.src:
+        yield "sees", "what it says of the canary could not be told apart; expected ask, or fields with src"
 
 
 def _session(made: Description) -> Iterator[Problem]:

@@ -294,7 +294,9 @@ DESCRIPTION_KEYS: dict[str, Key] = {
     "ready": Key(READY, "live: how it says that it is ready."),
     "beside": Key(ListOf(BESIDE, "a list of {run, ready}", least=1), "live: programs that it needs."),
     "sees": Key(
-        choice("frames"), "live: frames: every one of its interface, so that it must report the canary."
+        choice("frames", "kernel"),
+        "live, ask: frames: every one of its interface; kernel: its host's counters, sockets or tracepoints. "
+        "So it must report the canary of frames, or of sockets.",
     ),
     "settled": Key(COMMAND, "live: ends with status 0 when what has passed has been taken in."),
     "signal": Key(SIGNAL, "live: what ends it (default: TERM)."),

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tcpharness.analysis.canary import conversations, heard
+from tcpharness.analysis.canary import FAST_NAMES, KERNEL_NAMES, NAMES, conversations, heard
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.analysis.finding import LEVELS
+from tcpharness.analysis.finding import LEVELS, Level
 from tcpharness.evidence import CaptureOutcome, MonitorOutcome
 from tcpharness.packet.canary import number_at
 from tcpharness.scenario.monitor import Description, MonitorExpect
@@ -60,16 +60,16 @@ def deaf(outcome: MonitorOutcome, wanted: MonitorExpect, sight: Sight) -> str | 
     description = described(outcome, sight)
     if description.read is not None and capture is not None and (how := cut(capture)) is not None:
         return f"{outcome.monitor} could not have seen all at {outcome.vantage}: the capture {how}"
-    doubtful = sorted(
-        {line.name for line in wanted.findings if line.count.high == 0} & {*description.unproven}
-    )
+    doubtful = sorted(denied(wanted) & {*description.unproven})
     if doubtful:
         what = f"{some(doubtful)} at {outcome.vantage}"
         return f"{outcome.monitor} may not be able to see {what} (unproven, says its description)"
-    missing = sorted(silent_about(outcome, wanted) - outcome.heard)
+    deaf_to = {name for name in denied(wanted) & brought(description) if not is_heard(name, outcome)}
+    missing = sorted(deaf_to | counting(outcome.could_hear, wanted, description) - outcome.heard)
     if not outcome.was_asked or not missing:
         return None
-    why = "; ".join(likely(outcome, missing, capture, sight))
+    whose = likely_of_kernel(outcome) if description.asks_kernel else likely(outcome, missing, capture, sight)
+    why = "; ".join(whose)
     names = some(missing)
     return f"{outcome.monitor} could not have seen {names} at {outcome.vantage} (canary not reported: {why})"
 
@@ -95,25 +95,47 @@ def unproven(outcome: MonitorOutcome, wanted: MonitorExpect, sight: Sight) -> st
         return f"{outcome}: no canary vouches for its silence (what it says of one could not be told apart)"
     if not outcome.could_hear and not outcome.of_canary:
         return f"{outcome}: nothing vouches for its silence: it told of no canary, and has no name for one"
-    doubtful = counting(described(outcome, sight).unproven, wanted)
+    description = described(outcome, sight)
+    doubtful = counting(description.unproven, wanted, description)
+    doubtful |= {name for name in denied(wanted) - outcome.of_canary if not is_heard(name, outcome)}
     return f"{outcome}: nothing vouches for its silence about {some(sorted(doubtful))}" if doubtful else None
 
 
-def silent_about(outcome: MonitorOutcome, wanted: MonitorExpect) -> set[str]:
-    """Names that it has a word for, and that it is not expected to report."""
-    return counting(outcome.could_hear, wanted)
+def denied(wanted: MonitorExpect) -> set[str]:
+    """Names of which it is expressly expected to report none."""
+    return {line.name for line in wanted.findings if line.count.high == 0}
 
 
-def counting(names: Iterable[str], wanted: MonitorExpect) -> set[str]:
+def brought(description: Description) -> frozenset[str]:
+    """What the canary that such a monitor sees brings about."""
+    if description.asks_kernel:
+        return KERNEL_NAMES
+    return NAMES if description.read is not None else FAST_NAMES
+
+
+def is_heard(name: str, outcome: MonitorOutcome) -> bool:
+    """It has reported the canary's, or a kind of it."""
+    return any(name == said or descends(said, name) for said in outcome.heard)
+
+
+def counting(names: Iterable[str], wanted: MonitorExpect, description: Description) -> set[str]:
     """Those that would count at the expectation's level, and are not expected."""
     reported = {line.name for line in wanted.findings if line.count.low}
     least = LEVELS.index(wanted.level)
     return {
         name
         for name in names
-        if LEVELS.index(BY_NAME[name].level) >= least
+        if LEVELS.index(level_of(name, description)) >= least
         and not any(name == said or descends(name, said) or descends(said, name) for said in reported)
     }
+
+
+def level_of(name: str, description: Description) -> Level:
+    """Our detector's; of a name of its own what the description says."""
+    if name in BY_NAME:
+        return BY_NAME[name].level
+    levels = (rule.level for rule in description.names if rule.name == name and rule.level is not None)
+    return next(levels, description.level)
 
 
 def likely(
@@ -136,6 +158,16 @@ def likely(
         yield "it reported all the rest: its checksum validation is off"
     else:
         yield "it reported others: a rule that is not loaded, a setting, or a mapping that does not fit"
+
+
+def likely_of_kernel(outcome: MonitorOutcome) -> Iterator[str]:
+    """As likely(), of one whose canary was real sockets of its host."""
+    if outcome.no_canary is not None:
+        yield f"the canary could not be had: {outcome.no_canary}"
+    elif not outcome.of_canary:
+        yield "it reported nothing of it: no rules, thresholds too high, its output elsewhere, another host"
+    else:
+        yield "it reported others: a rule not loaded, a threshold too high, a mapping that does not fit"
 
 
 def vantage_number(vantage: str, sight: Sight) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from tcpharness.lab.spawner import Spawner
@@ -30,6 +31,21 @@ def played(spawner: Spawner, folder: Path, text: str, network: str = PAIR) -> Re
             return await runner.play(case)
 
     return asyncio.run(play())
+
+
+def played_at_once(
+    spawner: Spawner, folder: Path, texts: Mapping[str, str], network: str
+) -> dict[str, Result]:
+    """Several cases beside each other, each in a folder of its own that is there, for what takes its time."""
+    cases = {
+        name: load_whole(network + text, str(folder / name / "x.yaml"))[0] for name, text in texts.items()
+    }
+
+    async def play() -> list[Result]:
+        async with Runner(Options(out=folder / "out", keep=True), spawner) as runner:
+            return await asyncio.gather(*(runner.play(case) for case in cases.values()))
+
+    return dict(zip(cases, asyncio.run(play()), strict=True))
 
 
 def verdict_of(result: Result, monitor: str, vantage: str = "client") -> MonitorVerdict:

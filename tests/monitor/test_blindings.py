@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from reading_lab import played, verdict_of
+from reading_lab import played, played_at_once, verdict_of
 
 from tcpharness.lab.spawner import Spawner
 
@@ -170,6 +170,50 @@ BLINDINGS += [
     Blinding("nftables", "another table asked", (("list ruleset", "list table inet nobody"),)),
     Blinding("nftables", "rules taken back", (("ask: nft", "ask: nft flush ruleset; nft"),)),
 ]
+AT_ONCE = [  # what takes its time to start
+    Blinding("bpftrace", "killed", (("tracer=$!;", "tracer=$!; kill -KILL $tracer;"),)),
+    Blinding("bpftrace", "not there", (("bpftrace -B line", "no-such-bpftrace -B line"),)),
+    Blinding("bpftrace", "its output elsewhere", (("tcp.bt > lines &", "tcp.bt > others &"),)),
+    Blinding("bpftrace", "its output cut", (("grep -E", "grep -m 1 -E"),)),
+    Blinding("bpftrace", "no tracefs", (("'mount -t tracefs nodev /sys/kernel/tracing ||", "'true ||"),)),
+    Blinding(
+        "bpftrace",
+        "one of its probes left out",
+        (("tracepoint:tcp:tcp_receive_reset {", "tracepoint:tcp:tcp_receive_reset / args->sport == 9 / {"),),
+    ),
+    Blinding("bpftrace", "other words", (('("%s reset state', '("%s rst state'),)),
+    Blinding("bpftrace", "another host's address", (("({address}|{canary}) ", "10[.]99[.]0[.]1 "),)),
+    Blinding("bpftrace", "lines of another form", (("(?P<what>\\S+) state=", "(?P<what>\\S+) in="),)),
+    Blinding("bpftrace", "ended early", (("exec sleep infinity", "exit 0"),)),
+    Blinding(
+        "bpftrace",
+        "a late start",
+        (('bpftrace -B line -c "/bin/sh attached.sh"', ": > attached; sleep 60; bpftrace -B line"),),
+    ),
+    Blinding("prometheus", "killed", (("exec prometheus --", "exec timeout -s KILL 5.5 prometheus --"),)),
+    Blinding("prometheus", "not there", (("exec prometheus --", "exec no-such-prometheus --"),)),
+    Blinding("prometheus", "an empty ruleset", rules="groups: []\n"),
+    Blinding("prometheus", "thresholds too high", rules="> 0|> 1000"),
+    Blinding("prometheus", "rules about another counter", rules="TcpExt_TCPSynRetrans|TcpExt_SynRetrans"),
+    Blinding("prometheus", "names that do not fit", (("  reset: TcpResetsSent", "  reset: TcpResets"),)),
+    Blinding("prometheus", "another target", (("127.0.0.1:9100", "127.0.0.1:9101"),)),
+    Blinding("prometheus", "no counters told", (("--collector.netstat ${", "--collector.loadavg ${"),)),
+    Blinding("prometheus", "counters left out", options="fields: '^TcpExt_.*'"),
+    Blinding(
+        "prometheus", "in the wrong namespace", (("exec prometheus-node", "exec unshare -n prometheus-node"),)
+    ),
+    Blinding("prometheus", "never scraped", (("scrape_interval: 100ms", "scrape_interval: 10m"),)),
+    Blinding(
+        "prometheus",
+        "its rules never evaluated",
+        (("evaluation_interval: 100ms", "evaluation_interval: 10m"),),
+    ),
+    Blinding(
+        "prometheus",
+        "another port asked",
+        (("json http://127.0.0.1:9090 '(", "json http://127.0.0.1:9091 '("),),
+    ),
+]
 EXPECTED = {
     "tcpdump": "{match: 2}",
     "nstat": "{retransmission: 1..}",
@@ -187,8 +231,15 @@ def described(blinding: Blinding, folder: Path) -> str:
         text = text.replace(old, new)
     if blinding.of == "nftables":
         (folder / "nftables.nft").write_text(blinding.rules or (SHIPPED / "nftables.nft").read_text())
+    if blinding.of == "prometheus":
+        text = text.replace("timeout: 60s", "timeout: 20s")
+        rules = (SHIPPED / "prometheus.yml").read_text()
+        old, _, new = blinding.rules.partition("|")
+        (folder / "prometheus.yml").write_text(rules.replace(old, new) if new else blinding.rules or rules)
+    elif blinding.change:
+        text += f"timeout: {'20s' if blinding.of == 'bpftrace' else PATIENCE}\n"
     name = f"{blinding.of}.yaml"
-    (folder / name).write_text(text + (f"timeout: {PATIENCE}\n" if blinding.change else ""))
+    (folder / name).write_text(text)
     return name
 
 
@@ -216,6 +267,45 @@ def test_no_blinded_run_passes(blinding: Blinding, spawner: Spawner, tmp_path: P
     assert verdict_of(result, "it").outcome in ("void", "fail")
 
 
+SILENT = {"nstat": "{}", "ss": "{}", "nftables": "{syn: 0.., reset: 0}"}
+
+
+@pytest.mark.parametrize(
+    "blinding", [b for b in BLINDINGS if b.of in SILENT], ids=lambda b: f"{b.of}: {b.how}"
+)
+def test_no_blinded_silence_passes(blinding: Blinding, spawner: Spawner, tmp_path: Path) -> None:
+    """Nothing happens, and nothing is expected: only a canary can tell."""
+    needs(blinding.of)
+    use = f"monitors: {{it: {{file: {described(blinding, tmp_path)}, at: client}}}}\n"
+    silent = f"expect: {{monitors: {{it: {{client: {SILENT[blinding.of]}}}}}}}\n"
+    assert played(spawner, tmp_path, use + silent, PAUSED).verdict.outcome == "void"
+
+
+@pytest.mark.parametrize("monitor", SILENT)
+def test_an_unblinded_silence_passes(monitor: str, spawner: Spawner, tmp_path: Path) -> None:
+    needs(monitor)
+    use = f"monitors: {{it: {{file: {described(Blinding(monitor, 'not at all'), tmp_path)}, at: client}}}}\n"
+    silent = f"expect: {{monitors: {{it: {{client: {SILENT[monitor]}}}}}}}\n"
+    verdict = played(spawner, tmp_path, use + silent, PAUSED).verdict
+    assert verdict.outcome == "pass", verdict
+
+
+@pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in AT_ONCE}))
+def test_no_blinded_one_of_these_passes_but_the_unblinded_does(
+    monitor: str, spawner: Spawner, tmp_path: Path
+) -> None:
+    needs(monitor)
+    several = [b for b in AT_ONCE if b.of == monitor] + [Blinding(monitor, "not at all")]
+    texts = {}
+    for blinding in several:
+        (tmp_path / blinding.how).mkdir()
+        texts[blinding.how] = scenario(blinding, tmp_path / blinding.how)
+    outcomes = {how: r.verdict for how, r in played_at_once(spawner, tmp_path, texts, PAUSED).items()}
+    seeing = outcomes.pop("not at all")
+    assert seeing.outcome == "pass", seeing
+    assert {how: v.outcome for how, v in outcomes.items() if v.outcome not in ("void", "fail")} == {}
+
+
 @pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in BLINDINGS}))
 def test_an_unblinded_one_passes(monitor: str, spawner: Spawner, tmp_path: Path) -> None:
     """Without this the test above would prove nothing."""
@@ -225,6 +315,6 @@ def test_an_unblinded_one_passes(monitor: str, spawner: Spawner, tmp_path: Path)
     assert verdict_of(result, "it").outcome == "pass"
 
 
-@pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in BLINDINGS}))
+@pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in BLINDINGS + AT_ONCE}))
 def test_each_is_blinded_in_ten_ways(monitor: str) -> None:
-    assert len({blinding.how for blinding in BLINDINGS if blinding.of == monitor}) >= 10
+    assert len({blinding.how for blinding in BLINDINGS + AT_ONCE if blinding.of == monitor}) >= 10

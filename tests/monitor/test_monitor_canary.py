@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from reading_lab import played, verdict_of
 
+from tcpharness.lab.kernel_canary import Failed, KernelCanary
 from tcpharness.lab.spawner import Spawner
+from tcpharness.verdict.result import Result
 
 pytestmark = pytest.mark.netns
 
@@ -66,3 +68,64 @@ def test_a_capture_without_a_packet_proves_nothing(spawner: Spawner, tmp_path: P
     verdict = verdict_of(played(spawner, tmp_path, "capture: {client: {filter: udp}}\n" + OURS + ASKED), "it")
     assert verdict.outcome == "void"
     assert "there is not one packet in the capture at client" in verdict.reason
+
+
+# --- of those that ask a kernel: real sockets
+
+NSTAT = """\
+monitors: {it: {use: nstat, at: client, names: {reset: {when: {TcpOutRsts: "> LIMIT"}}}}}
+expect: {monitors: {it: {client: EXPECTED}}}
+"""
+
+
+def of_nstat(limit: int, expected: str, spawner: Spawner, folder: Path) -> Result:
+    return played(spawner, folder, NSTAT.replace("LIMIT", str(limit)).replace("EXPECTED", expected))
+
+
+@pytest.mark.parametrize("ip", [4, 6])
+def test_one_that_asks_a_kernel_hears_its_sockets(ip: int, spawner: Spawner, tmp_path: Path) -> None:
+    text = "monitors: [nstat, ss]\nexpect: {monitors: {nstat: {client: {}, server: {}}, ss: {client: {}}}}\n"
+    result = played(spawner, tmp_path, f"ip: {ip}\n{text}")
+    assert result.verdict.outcome == "pass", result.verdict
+    assert not any("vouches" in note for note in result.verdict.notes)
+    for outcome in result.evidence.monitors:
+        assert (outcome.findings, outcome.heard >= outcome.could_hear) == ([], True)
+        assert outcome.could_hear >= {"retransmission", "zero_window"}
+
+
+def test_what_the_canary_moves_is_not_the_scenario_s(spawner: Spawner, tmp_path: Path) -> None:
+    """Neither in our own counters nor among the sockets that were watched."""
+    counters = "{client: {TcpRetransSegs: 0, TcpEstabResets: 0, TcpOutRsts: 0}}"
+    text = f"expect: {{counters: {counters}, monitors: {{nstat: {{client: {{}}}}}}}}\n"
+    result = played(spawner, tmp_path, "monitors: [nstat]\n" + text)
+    assert result.verdict.outcome == "pass", result.verdict
+    assert {history.endpoint for history in result.evidence.sockets} <= {"client", "server"}
+
+
+def test_a_threshold_that_is_too_high_is_named(spawner: Spawner, tmp_path: Path) -> None:
+    verdict = verdict_of(of_nstat(10, "{}", spawner, tmp_path), "it")
+    assert verdict.outcome == "void"
+    assert (
+        "it could not have seen reset at client (canary not reported: it reported nothing of it"
+        in verdict.reason
+    )
+    assert verdict_of(of_nstat(0, "{}", spawner, tmp_path), "it").outcome == "pass"
+
+
+def test_an_express_denial_must_be_proven_as_well(spawner: Spawner, tmp_path: Path) -> None:
+    """It has no word for it: that it said none of it proves nothing."""
+    verdict = verdict_of(of_nstat(0, "{zero_window: 0}", spawner, tmp_path), "it")
+    assert verdict.outcome == "void"
+    assert "it could not have seen zero_window at client" in verdict.reason
+
+
+def test_a_canary_that_cannot_be_had_is_the_cause(
+    spawner: Spawner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(canary: KernelCanary) -> None:
+        raise Failed("its cable can't be laid: out of cable")
+
+    monkeypatch.setattr(KernelCanary, "play", refuse)
+    verdict = verdict_of(of_nstat(0, "{}", spawner, tmp_path), "it")
+    assert verdict.outcome == "void"
+    assert "canary not reported: the canary could not be had: its cable can't be laid" in verdict.reason

@@ -98,7 +98,9 @@ def reader(
     async def read(room: MonitorRoom, capture: CaptureOutcome) -> MonitorOutcome:
         own = folder / f"of-{capture.vantage}"
         own.mkdir(exist_ok=True)
-        post = Post(use, description, capture.vantage, "client", "eth0", "10.0.0.1", folder, own / "monitor")
+        post = Post(
+            use, description, capture.vantage, "client", "eth0", "10.0.0.1", folder, own / "monitor", 0, 4
+        )
         (outcome,) = await room.read([post], {capture.vantage: capture}, own)
         return outcome
 

@@ -57,6 +57,7 @@ MISTAKES = [
     ("fields: {name: b}", 'm.yaml:1:1: monitor description without "output"'),
     ("output: {format: jsonl}\nfields: {name: b}\nready: up", 'm.yaml:5:1: "ready" means nothing without live'),
     ("output: {format: jsonl}\nfields: {name: b}\nlive: x", "it reads captures and watches a host as well"),
+    ("output: {format: jsonl}\nfields: {name: b}\nsees: kernel", 'm.yaml:5:1: "sees" means nothing with read'),
     ("output: {format: jsonl}\nfields: {name: b}\nper: session", "m.yaml:5:1: per: session and feed belong together"),
 ]  # fmt: skip
 
@@ -66,6 +67,15 @@ def test_mistakes_of_a_description(text: str, problem: str) -> None:
     with pytest.raises(ScenarioErrors) as errors:
         load_description(f"monitor: m\nread: cat {{pcap}}\n{text}\n", "m.yaml")
     assert problem in str(errors.value)
+
+
+def test_what_asks_a_kernel_must_tell_the_canary_apart() -> None:
+    text = "monitor: m\nlive: x\nready: y\nsees: kernel\noutput: {format: jsonl}\nfields: {name: b}\n"
+    with pytest.raises(ScenarioErrors) as errors:
+        load_description(text, "m.yaml")
+    assert "m.yaml:4:1: what it says of the canary could not be told apart; expected ask" in str(errors.value)
+    assert load_description(text + "ask: z\n", "m.yaml").asks_kernel
+    assert load_description(text.replace("{name: b}", "{name: b, src: c}"), "m.yaml").asks_kernel
 
 
 @pytest.mark.parametrize(
