@@ -18,6 +18,7 @@ from test_lab_firewall import attempt
 
 from tcpharness.lab import counters, door
 from tcpharness.lab.build import Lab
+from tcpharness.lab.kernel_canary import KernelCanary
 from tcpharness.lab.spawner import Spawner
 from tcpharness.lab.tcpdump import Tcpdump
 
@@ -36,6 +37,10 @@ async def use(lab: Lab, directory: Path) -> None:
         assert outcome.captured >= 6
         assert outcome.complete()
     assert counters.read(lab.hosts["client"])["TcpActiveOpens"] == 1
+    canary = KernelCanary(lab.hosts["server"], 0, 4)
+    await canary.play()
+    canary.close()
+    assert counters.read(lab.hosts["server"])["TcpInCsumErrors"] == 1
     child = lab.processes.run(
         ["getent", "hosts", "server"], netns=lab.hosts["client"].fd, hosts_file=str(lab.hosts_file)
     )
