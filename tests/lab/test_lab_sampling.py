@@ -156,3 +156,25 @@ def test_who_holds_a_socket_is_looked_for_again_when_it_was_too_soon_or_too_earl
         assert 1 not in owners.known
         assert owners.look_for({other, 1}, OWNERS_NS - 1)
         assert owners.known[other] == owners.known[mine]
+
+
+def test_a_look_that_is_asked_for_finds_the_holder_at_once(build_lab: BuildLab) -> None:
+    """Under load a program had ended 20 ms after the look, when the sampler came to look for it."""
+    lab = build_lab(PAIR)
+    server = lab.hosts["server"]
+
+    async def run() -> list[SocketHistory]:
+        watch = Watch(lab, 1000 * MS)  # it looks when it is asked to
+        await watch.start()
+        try:
+            for port in (105, 106, 107):
+                with server.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+                    listening.bind(("", port))
+                    listening.listen()
+                    await watch.look()
+            return (await watch.finish())[1]
+        finally:
+            watch.close()
+
+    held = {history.local[1]: history.pid for history in asyncio.run(run())}
+    assert held == dict.fromkeys((105, 106, 107), os.getpid())
