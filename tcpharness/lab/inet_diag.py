@@ -37,7 +37,7 @@ STATES = {
     1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT",
     7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING",
 }  # fmt: skip
-LISTEN = 10
+SYN_RECV, TIME_WAIT, LISTEN = 3, 6, 10
 ALL_STATES = 0xFFF
 TIMERS = {0: "", 1: "retransmit", 2: "keepalive", 3: "timewait", 4: "probe"}
 
@@ -82,6 +82,14 @@ def read(answer: bytes, time_ns: int, *, ended: bool = False) -> Iterator[Listed
     for kind, start, end in messages(answer):
         if kind not in (NLMSG_DONE, NLMSG_ERROR) and end - start >= HEADER.size + MESSAGE.size:
             yield _listed(answer, start + HEADER.size, end, time_ns, ended)
+
+
+def cookies(answer: bytes) -> Iterator[tuple[int, int]]:
+    """(state, cookie) of every socket in an answer."""
+    for kind, start, _ in messages(answer):
+        if kind not in (NLMSG_DONE, NLMSG_ERROR):
+            fields = MESSAGE.unpack_from(answer, start + HEADER.size)
+            yield fields[1], fields[9]
 
 
 def _listed(answer: bytes, at: int, end: int, time_ns: int, ended: bool) -> Listed:

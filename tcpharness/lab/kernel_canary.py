@@ -74,7 +74,7 @@ class KernelCanary:
         """Raises Failed when a condition does not come about."""
         try:
             self._lay_cable()
-            wire = Wire(self._namespace, FAR_END, NOBODY_MAC, MTU)
+            wire = Wire(self._namespace, FAR_END, NOBODY_MAC, MTU, self._version)
         except (OSError, Refused) as error:
             raise Failed(f"its cable can't be laid: {error}") from error
         self._resources.callback(wire.sock.close)

@@ -20,7 +20,7 @@ import pickle
 import select
 import socket
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -31,7 +31,10 @@ from tcpharness.lab.inet_diag import (
     LISTEN,
     NLMSG_DONE,
     NLMSG_ERROR,
+    SYN_RECV,
+    TIME_WAIT,
     WITH_INFO,
+    cookies,
     error_of,
     read,
     request,
@@ -47,6 +50,9 @@ LISTENERS_EVERY = 20
 EVERYTHING = request(ALL_STATES, WITH_INFO)
 LAST = request(ALL_STATES, WITH_INFO)  # kept though it be like the one before
 CONNECTIONS = request(ALL_STATES & ~(1 << LISTEN), WITH_INFO)
+# The kernel lists them among the sockets, and frees them without a word.
+NO_SOCKETS = frozenset({SYN_RECV, TIME_WAIT})
+PATIENCE_NS = 200_000_000  # for its word of sockets that are gone
 OWNERS_NS = 20_000_000  # looking for a socket's process costs too much to do it more often
 LENGTH_AND_KIND, INODE = Struct("=IH"), Struct("=I")
 
@@ -179,6 +185,11 @@ class Sampler:
             if time.monotonic_ns() >= due_ns:
                 due_ns = time.monotonic_ns() + self._ask_all()
 
+    def close(self) -> None:
+        os.close(self._timer.fd)
+        for sock in (self._control, *self._dumps, *self._ends):
+            sock.close()
+
     def _ask_all(self, question: bytes = b"") -> int:
         """One dump of each host; how long to wait before the next."""
         before_ns = time.thread_time_ns()
@@ -264,12 +275,36 @@ class Sampler:
         self._owners.doubt()
         self._ask_all(LAST)
         if self._order.hears_ends:
-            for host in range(len(self._ends)):
-                self._hear(host)
+            self._hear_all()
         self._told.effective_ns = self._told.duration_ns // max(1, self._told.samples)
         with open(self._result, "wb", closefd=False) as file:
             pickle.dump((self._told, self._histories()), file)
         self._control.sendall(json.dumps({"did": "finish"}).encode() + b"\n")
+
+    def _hear_all(self) -> None:
+        """The kernel tells of a socket's end a moment after it is gone, when it gets round to it."""
+        deadline_ns = time.monotonic_ns() + PATIENCE_NS
+        while True:
+            for host in range(len(self._ends)):
+                self._hear(host)
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0 or self._told.notes or not self._unheard():
+                return
+            select.select(self._ends, [], [], left_ns / 1e9)
+
+    def _unheard(self) -> set[tuple[int, int]]:
+        """Connections, by host and cookie, that the last dumps no longer list, and whose end was not told."""
+        seen: set[tuple[int, int]] = set()
+        ended: set[tuple[int, int]] = set()
+        listed: dict[int, set[tuple[int, int]]] = {}
+        for _, host, answer, is_end in self._answers:
+            found = {(host, cookie) for state, cookie in cookies(answer) if is_end or state not in NO_SOCKETS}
+            if is_end:
+                ended |= found
+            else:
+                seen |= found
+                listed[host] = found
+        return seen.difference(ended, *listed.values())
 
     def _histories(self) -> list[SocketHistory]:
         found: dict[tuple[int, int], SocketHistory] = {}
@@ -294,5 +329,6 @@ class Sampler:
 def main(payload: bytes, fds: list[int]) -> int:
     """The process's entry: a pickled Order; descriptors as it says."""
     gc.disable()
-    Sampler(pickle.loads(payload), fds).run()
+    with closing(Sampler(pickle.loads(payload), fds)) as sampler:
+        sampler.run()
     return 0

@@ -16,15 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from random import Random
 from struct import Struct
 
 from tcpharness.evidence import ConnectionOutcome, EndpointOutcome
 from tcpharness.lab.connection import Conditions
 from tcpharness.lab.packet_port import (
-    ETH_P_ALL,
     LINK_HEADER,
-    PACKET_IGNORE_OUTGOING,
     PACKET_STATISTICS,
     QUEUE_LEN,
     SO_RCVBUFFORCE,
@@ -33,6 +32,7 @@ from tcpharness.lab.packet_port import (
 )
 from tcpharness.lab.socket_table import Namespace
 from tcpharness.lab.stage import NeverHeld
+from tcpharness.packet.link import ETHERTYPES
 from tcpharness.packet.segment import Segment, decode
 from tcpharness.peer.conversation import Conversation
 from tcpharness.peer.numbers import Numbers, Side
@@ -124,7 +124,8 @@ class ScriptedPeer:
     async def prepare(self, deadline_ns: int) -> None:
         """Hears from here on; then a server script is as good as listening."""
         part = self._part
-        self._wire = Wire(self._namespace, part.interface, part.mac, part.mtu)
+        version = ip_address(part.addresses[0]).version
+        self._wire = Wire(self._namespace, part.interface, part.mac, part.mtu, version)
         asyncio.get_running_loop().add_reader(self._wire.sock, self._readable)
         if part.remote is None:
             self._stage.reach(self.outcome.name, "listening")
@@ -316,18 +317,22 @@ class Talk:
 
 
 class Wire:
-    """A packet socket at one interface: what comes in, not what goes out."""
+    """A packet socket at one interface: what comes in of one IP version, not what goes out.
 
-    def __init__(self, namespace: Namespace, interface: str, mac: str, mtu: int) -> None:
+    A socket for all protocols would get a frame before an older one, tcpdump's, does: a busy machine
+    had answers captured before what they answer. Those of one protocol get it after all of those,
+    as the kernel's own TCP does.
+    """
+
+    def __init__(self, namespace: Namespace, interface: str, mac: str, mtu: int, version: int) -> None:
         self._mac = bytes.fromhex(mac.replace(":", ""))
         self._largest = mtu + LINK_HEADER
         self.sock = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.sock.setblocking(False)
-        self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         with suppress(PermissionError):  # rootless: the queue is as large as everybody's
             self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE_LEN)
-        self.sock.bind((interface, ETH_P_ALL))
+        self.sock.bind((interface, ETHERTYPES[version]))
 
     def take(self) -> Iterator[tuple[int, bytes]]:
         """All that waits, with the (monotonic) times at which it came in."""

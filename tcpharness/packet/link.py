@@ -14,6 +14,7 @@ RAW_IP = 101
 RAW = (RAW_IP, 12, 14)
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_PPPOE = 0x0800, 0x86DD, 0x8864
+ETHERTYPES = {4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}  # of an IP version
 # BSD loopback gives the address family of the machine that captured: AF_INET6 differs by system.
 FAMILIES = {2: ETHERTYPE_IPV4, 24: ETHERTYPE_IPV6, 28: ETHERTYPE_IPV6, 30: ETHERTYPE_IPV6, 10: ETHERTYPE_IPV6}
 PPP_PROTOCOLS = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6}
@@ -131,7 +132,7 @@ def raw(data: bytes) -> Link:
     if not data:
         return SHORT
     version = data[0] >> 4
-    ethertype = {4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}.get(version, 0)
+    ethertype = ETHERTYPES.get(version, 0)
     return Link(ethertype, 0, "" if ethertype else f"IP version {version}")
 
 

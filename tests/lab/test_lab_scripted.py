@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_lab import PAIR, BuildLab
 
 from tcpharness.cli import FAILED, OK, main
+from tcpharness.lab.scripted import Wire
 
 pytestmark = pytest.mark.netns
 
@@ -126,3 +128,17 @@ def test_nobody_comes_to_a_server(run: Callable[..., int], capsys: pytest.Captur
     assert run(text.replace("win 1000 <mss 1460>", "") + EXPECT) == FAILED
     said = capsys.readouterr().out
     assert "peer to serve 1 connection" in said
+
+
+@pytest.mark.parametrize(("ip", "protocol"), [(4, "0800"), (6, "86dd")])
+def test_a_script_hears_of_a_frame_after_every_capture(ip: int, protocol: str, build_lab: BuildLab) -> None:
+    """The kernel gives a frame to sockets of all protocols first, to the newest of them at once: an
+    answer to what such a socket hears could be captured before what it answers."""
+    client = build_lab(PAIR, ip=ip).hosts["client"]
+    wire = Wire(client, "eth0", "02:00:00:00:00:01", 1500, ip)
+    try:
+        with client.entered():
+            rows = [line.split() for line in Path("/proc/thread-self/net/packet").read_text().splitlines()]
+    finally:
+        wire.sock.close()
+    assert [row[3] for row in rows[1:]] == [protocol]
