@@ -17,6 +17,9 @@ from tcpharness.packet.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
 SECOND_NS = 1_000_000_000
 QUIET_NS = 60 * SECOND_NS
 MOST_HOSTS, MOST_PEERS = 4096, 4096
+SYN_ACK_AGAIN_NS = (
+    2 * SECOND_NS
+)  # without cookies a SYN-ACK has been sent again by then (RFC 6298 section 2: 1 s)
 FEW_FRAMES = 3  # a probe is sent once, or a few times when nothing comes back
 # What a probe without SYN is called, by its flags.
 PROBES = {0: "null", FIN: "fin", FIN | PSH | URG: "xmas", ACK: "ack", FIN | ACK: "maimon"}
@@ -32,7 +35,7 @@ class Episode:
 
     __slots__ = (
         "answered", "connected", "count", "first_ns", "frame", "in_second", "key", "last_ns", "peak", "peers",
-        "plain_syns", "productive", "repeated", "second_ns", "until_ns", "what",
+        "plain_syns", "productive", "repeated", "second_ns", "until_ns", "waited", "what",
     )  # fmt: skip
 
     def __init__(self, what: str, key: FlowKey, time_ns: int, frame: int) -> None:
@@ -48,6 +51,7 @@ class Episode:
         self.connected = 0  # handshakes that were completed
         self.productive = 0  # connections that carried data
         self.repeated = 0  # floods: SYN-ACKs that were sent again, as without cookies
+        self.waited = 0  # floods: those that nobody took back before they could be sent again
         self.plain_syns = 0  # scans: SYNs without timestamps, which no kernel's connect() sends
 
     def add(self, time_ns: int, peer: Host) -> None:
@@ -78,6 +82,7 @@ class Event(NamedTuple):
     timestamps: bool = False  # its SYN had them
     frames: tuple[int, int] = (0, 0)  # by the one who came first, and the other
     syns_back: int = 0
+    reset_after_ns: int = -1  # from its first segment to its RST
 
     @property
     def key(self) -> FlowKey:
@@ -121,6 +126,7 @@ def of_flow(flow: Flow) -> Event:
         flow.first_frame, flow.first_ns, "", host_of(first, 0), host_of(other, this_port(other)),
         this_port(first), flags, data, flow.handshake, flow.closed, bool(first.ts_ok),
         (flow.a.frames, flow.b.frames), other.syns,
+        flow.last_ns - flow.first_ns if flow.closed == "reset" else -1,
     )  # fmt: skip
 
 
@@ -168,6 +174,8 @@ class Crowd:
             flood = self.add("flood", event.target, event.source_with_port, event)
             flood.answered += event.handshake == 2
             flood.repeated += event.syns_back > 1
+            taken_back = 0 <= event.reset_after_ns < SYN_ACK_AGAIN_NS
+            flood.waited += event.handshake == 2 and not taken_back
         elif ("flood", event.target) in self.episodes:
             self.episodes["flood", event.target].connected += 1
 

@@ -73,6 +73,15 @@ def test_cookies_need_time_to_show(end: str, kind: str) -> None:
     assert (flood.flow.dst, flood.flow.dport) == ("10.0.0.2", 80)
 
 
+@pytest.mark.parametrize(("after", "kind"), [("0.301", "answered"), ("2.501", "cookies")])
+def test_a_handshake_that_is_taken_back_at_once_says_nothing_of_cookies(after: str, kind: str) -> None:
+    """Nobody sends a SYN-ACK again that has been answered by a RST."""
+    answers = "0.001 x200+0.002 10.0.0.2.80 > 10.1.0.{n+1}.40000: S. 0:0(0) ack 1 <mss 1460>"
+    taken_back = f"{after} x200+0.002 10.1.0.{{n+1}}.40000 > 10.0.0.2.80: R 1:1(0)"
+    (flood,) = of_crowds([FLOOD, answers, taken_back, "9.0 end"])
+    assert (flood.name, flood.kind) == ("syn_flood", kind)
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """More hosts than there is room for: those heard of longest ago go, and what they did is judged then."""
     monkeypatch.setattr(crowd, "MOST_HOSTS", 10)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tcpharness.analysis.crowd import SECOND_NS, Episode
+from tcpharness.analysis.crowd import SYN_ACK_AGAIN_NS, Episode
 from tcpharness.analysis.detector import Hit
 
 MANY_TARGETS = 15  # of one source, that led to nothing
 FLOOD_RATE, STORM_RATE = 100, 100  # a second
 MANY_FLOWS = 5  # that a storm concerns: one connection in trouble is no storm
-COOKIES_AFTER_NS = 2 * SECOND_NS  # without cookies a SYN-ACK has been sent again by then
 
 
 def told(episode: Episode, text: str, kind: str = "", **detail: int | str | float) -> Hit:
@@ -61,8 +60,9 @@ def syn_flood(episode: Episode) -> Hit | None:
         unanswered (the queue is full, or a firewall drops), answered, cookies (answered, and nothing sent
         again: the server keeps no state).
     what to do: net.ipv4.tcp_syncookies, a larger tcp_max_syn_backlog and somaxconn; a filter before it.
-    limits: Cookies are told by SYN-ACKs that are not sent again, two seconds on; in a shorter capture it is
-        `answered`. The server's counters (SyncookiesSent, TCPReqQFullDoCookies) know.
+    limits: Cookies are told by SYN-ACKs that are not sent again, two seconds on; in a shorter capture, or
+        where the sources take their SYNs back by a RST before, it is `answered`. The server's counters
+        (SyncookiesSent, TCPReqQFullDoCookies) know.
     fires: many sources
         0.000 x200+0.001 10.1.0.{n+1}.40000 > 10.0.0.2.80: S 0:0(0) win 1024 <mss 1460>
     fires: with cookies
@@ -81,11 +81,9 @@ def syn_flood(episode: Episode) -> Hit | None:
         return None
     kind = "unanswered"
     if episode.answered * 2 > episode.count:
-        kind = (
-            "answered"
-            if episode.repeated or episode.until_ns - episode.last_ns < COOKIES_AFTER_NS
-            else "cookies"
-        )
+        seen_long_enough = episode.until_ns - episode.last_ns >= SYN_ACK_AGAIN_NS
+        stayed_open = episode.waited * 2 > episode.answered
+        kind = "cookies" if seen_long_enough and stayed_open and not episode.repeated else "answered"
     sources = len({peer[:3] for peer in episode.peers})
     text = (
         f"{episode.count} half-open handshakes from {sources} sources, {episode.peak} in one second; "
