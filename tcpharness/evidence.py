@@ -139,6 +139,10 @@ class SocketHistory:
     endpoint: str | None = None  # of the scenario, when it is one's
     samples: list[SocketSample] = field(default_factory=list)
 
+    @property
+    def listens(self) -> bool:
+        return any(sample.state == "LISTEN" for sample in self.samples)
+
     def __str__(self) -> str:
         ends = f"{self.local[0]}.{self.local[1]} > {self.remote[0]}.{self.remote[1]}"
         owner = self.endpoint or self.program
@@ -177,7 +181,7 @@ class Trace:
     refused: str | None = None  # why there was no tracing
     traced: list[str] = field(default_factory=list)  # the tracepoints that were on
     events: list[TraceEvent] = field(default_factory=list)
-    lost: int = 0  # of all cases together, since the last one was taken
+    lost: int = 0  # while the case was watched, whoever's they were; and what was too much to keep
     shared: bool = False  # another case had the same addresses
     notes: list[str] = field(default_factory=list)
 

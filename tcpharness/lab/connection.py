@@ -18,6 +18,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from tcpharness.evidence import ConnectionOutcome
@@ -31,6 +32,8 @@ CHUNK_LEN = 64 * 1024
 BLOCKED_POLL_S = 0.002
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 NO_LINGER = struct.pack("ii", 0, 0)
+
+Accepted = tuple[socket.socket, tuple[str, int]]  # with the other side's address
 
 # Read into and compared between two awaits, so one buffer serves every connection of the process.
 _arriving = bytearray(CHUNK_LEN)
@@ -112,13 +115,13 @@ class Connection:
             "shutdown": self._shutdown, "close": self._close, "abort": self._abort,
         }  # fmt: skip
 
-    async def play(self, sock: socket.socket | None) -> None:
-        """The whole life of a connection: `sock` as accepted, or None to connect first."""
+    async def play(self, accepted: Accepted | None) -> None:
+        """The whole life of a connection: as it was accepted, or None to connect first."""
         try:
-            if sock is None:
+            if accepted is None:
                 await self._connect()
             else:
-                self.sock = sock
+                self.sock, self.outcome.remote = accepted
             self._established()
             for number, step in enumerate(self.script.steps):
                 self._at = step
@@ -171,11 +174,9 @@ class Connection:
         assert self.sock is not None
         self.outcome.opened_ns = time.monotonic_ns()
         self.outcome.local = self.sock.getsockname()[:2]
-        # An accepted connection may already have been reset, and then has no peer any more.
-        try:
+        # One that has been reset already has no peer any more; accept() had told.
+        with suppress(OSError):
             self.outcome.remote = self.sock.getpeername()[:2]
-        except OSError:
-            self.outcome.remote = None
         self.outcome.expected_bytes = self._verifier.expected_bytes
         self._stage.reach(self.script.name, "established")
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from tcpharness.evidence import EndpointOutcome
 from tcpharness.lab import socket_options
-from tcpharness.lab.connection import Conditions, Connection, wait_ready
+from tcpharness.lab.connection import Accepted, Conditions, Connection, wait_ready
 from tcpharness.lab.script import Script
 from tcpharness.lab.socket_table import Namespace
 
@@ -195,22 +195,22 @@ class Listener(SocketActor):
         try:
             async with asyncio.TaskGroup() as group:
                 while len(self.connections) < self.script.endpoint.times:
-                    sock = await self._accept()
-                    if sock is None:
+                    accepted = await self._accept()
+                    if accepted is None:
                         break
-                    group.create_task(self._new_connection().play(sock))
+                    group.create_task(self._new_connection().play(accepted))
         finally:
             self._ended()
         if len(self.connections) < self.script.endpoint.times and not self.outcome.error:
             served = f"{len(self.connections)} of {self.script.endpoint.times}"
             self.outcome.error_text = f"{served} connections came"
 
-    async def _accept(self) -> socket.socket | None:
+    async def _accept(self) -> Accepted | None:
         """The next connection, or None when there will be none."""
         assert self._sock is not None
         while True:
             try:
-                sock, _ = self._sock.accept()
+                sock, peer = self._sock.accept()
             except BlockingIOError:
                 if self._stop.done():
                     return None
@@ -222,7 +222,7 @@ class Listener(SocketActor):
                 return None
             else:
                 sock.setblocking(False)
-                return sock
+                return sock, peer[:2]
 
     def _fail(self, error: OSError) -> None:
         self.outcome.error = errno.errorcode.get(error.errno or 0, "unknown")

@@ -21,7 +21,7 @@ import select
 import socket
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from struct import Struct
 
 from tcpharness.evidence import Sampling, SocketHistory
@@ -307,6 +307,8 @@ class Sampler:
         return seen.difference(ended, *listed.values())
 
     def _histories(self) -> list[SocketHistory]:
+        """Of a listener the kernel puts its queue where TCP_INFO has other things, and it has no connection:
+        that is left out (its queue is recv_q and send_q)."""
         found: dict[tuple[int, int], SocketHistory] = {}
         inodes: dict[tuple[int, int], int] = {}
         for time_ns, host, answer, ended in self._answers:
@@ -323,6 +325,8 @@ class Sampler:
             owner = self._owners.known.get(inodes[key])
             if owner is not None:
                 history.pid, history.program = owner
+            if history.listens:
+                history.samples = [replace(sample, info={}) for sample in history.samples]
         return list(found.values())
 
 

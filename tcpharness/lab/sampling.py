@@ -19,6 +19,7 @@ from tcpharness.lab.wire import Wire
 ENTRY = "tcpharness.lab.sampler:main"
 INTERVAL_NS = 5_000_000
 ANSWER_S = 60.0  # a dead process is known at once; a busy machine may keep a live one waiting
+UNSPECIFIED = ("0.0.0.0", "::", "")
 MOST_HOSTS = 28  # as many descriptors as a message to the spawner may carry
 
 
@@ -124,21 +125,39 @@ def _netlink(namespace: Namespace) -> socket.socket:
 
 def name_endpoints(evidence: Evidence, listening: Mapping[tuple[str, int], str]) -> None:
     """Gives each socket the endpoint that it is of: by its addresses, a listener by its (host, port)."""
-    owners = {
-        (endpoint.host, c.local, c.remote): endpoint.name
-        for endpoint in evidence.endpoints.values()
-        for c in _known(endpoint.connections)
-    }
+    owners: dict[tuple[str, End, End | None], str] = {}
+    ports: dict[tuple[str, int], list[tuple[str, ConnectionOutcome]]] = {}
+    for endpoint in evidence.endpoints.values():
+        for c in endpoint.connections:
+            if c.local is not None:
+                owners[endpoint.host, c.local, c.remote] = endpoint.name
+                ports.setdefault((endpoint.host, c.local[1]), []).append((endpoint.name, c))
     for history in evidence.sockets:
-        listens = any(sample.state == "LISTEN" for sample in history.samples)
-        if listens:
+        if history.listens:
             history.endpoint = listening.get((history.host, history.local[1]))
-        else:
-            history.endpoint = owners.get((history.host, _plain(history.local), _plain(history.remote)))
+            continue
+        history.endpoint = owners.get((history.host, _plain(history.local), _plain(history.remote)))
+        if history.endpoint is None:
+            _by_port(history, ports.get((history.host, history.local[1]), ()))
 
 
-def _known(connections: Sequence[ConnectionOutcome]) -> Sequence[ConnectionOutcome]:
-    return [c for c in connections if c.local is not None and c.remote is not None]
+End = tuple[str, int]
+
+
+def _by_port(history: SocketHistory, had_it: Sequence[tuple[str, ConnectionOutcome]]) -> None:
+    """The endpoint of one that was never connected, or that the kernel showed only when it had let go of its
+    ends (an abort): by its port, where only one connection had it; and its ends, as that one knew them."""
+    fits = [
+        (name, c) for name, c in had_it if c.remote in (None, _plain(history.remote)) or _is_wiped(history)
+    ]
+    if len(fits) == 1:
+        history.endpoint, connection = fits[0]
+        history.local = connection.local or history.local
+        history.remote = connection.remote or history.remote
+
+
+def _is_wiped(history: SocketHistory) -> bool:
+    return not history.remote[1] or _plain(history.local)[0] in UNSPECIFIED
 
 
 def _plain(end: tuple[str, int]) -> tuple[str, int]:

@@ -2,9 +2,11 @@
 
     python-25510 [000] ..s1. 20002.125099: tcp_send_reset: skbaddr=0000.. src=10.0.0.1:1 dest=10.0.0.2:5 ...
 
-kfree_skb knows no addresses. The same skb was in the hands of an event just before that does (the
-probe, the bad checksum, the reset that answers it), or it was for a socket that another one named: so
-its flow is theirs. What can't be told so belongs to nobody.
+kfree_skb knows no addresses. It was for a socket that another event had named, or the same skb was in
+the hands of one just before (the bad checksum, the reset that answers it, the probe): so its flow is
+theirs. What can't be told so belongs to nobody. The address of an skb that was used up is soon
+another's, and frames that a middlebox's own stack throws away are many: only reasons that TCP gives
+can follow an event of TCP.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ LINE = re.compile(r"\s(\d+)\.(\d{6}): (\w+): (.*)")
 LOST = re.compile(r"CPU:\d+ \[LOST (\d+) EVENTS\]")
 FIELD = re.compile(r"(\w+)(?:=|: )(\S+)")
 END = re.compile(r"\[?([0-9a-fA-F.:]+?)\]?:(\d+)$")
-NOBODY = "0" * 8
+# Reasons of kfree_skb that TCP gives; all others are found before a packet comes to it.
+OF_TCP = ("TCP_", "SOCKET_", "NO_SOCKET", "PROTO_MEM")
+AT_ONCE = ("tcp_bad_csum", "tcp_send_reset")  # an skb that one of these has named is freed next
 MOST_KNOWN = 4096
 
 Ends = tuple[tuple[str, int], tuple[str, int]]  # the host that it happened at, then the other side
@@ -31,7 +35,8 @@ class Reader:
 
     epoch_ns: int = 0
     lost: int = 0
-    _known: dict[str, Ends] = field(default_factory=dict)  # by an skb's or a socket's address
+    _sockets: dict[str, Ends] = field(default_factory=dict)  # by their addresses
+    _skbs: dict[str, tuple[Ends, str]] = field(default_factory=dict)  # and the event that named it last
 
     def read(self, text: str) -> Iterator[TraceEvent]:
         for line in text.splitlines():
@@ -48,18 +53,39 @@ class Reader:
 
     def _event(self, time_ns: int, name: str, fields: dict[str, str]) -> TraceEvent:
         ends = ends_of(name, fields)
-        handles = [fields.get(key, "") for key in ("skbaddr", "rx_sk", "skaddr")]
-        handles = [handle for handle in handles if handle.strip(NOBODY[:1])]
-        if ends is None:
-            ends = next((self._known[handle] for handle in handles if handle in self._known), None)
-        elif handles:
-            if len(self._known) > MOST_KNOWN:
-                self._known.clear()
-            self._known.update(dict.fromkeys(handles, ends))
-        if name == "kfree_skb" and handles:
-            self._known.pop(handles[0], None)  # the next skb there is another one
+        if ends is not None:
+            self._learn(name, fields, ends)
+        elif name == "kfree_skb":
+            ends = self._owner(fields)
         here, there = ends or (("", 0), ("", 0))
         return TraceEvent(time_ns, name, here, there, fields.get("reason", ""), int(fields.get("err", "0")))
+
+    def _learn(self, name: str, fields: dict[str, str], ends: Ends) -> None:
+        for known in (self._sockets, self._skbs):
+            if len(known) > MOST_KNOWN:
+                known.clear()
+        if is_one(fields.get("skaddr", "")):
+            self._sockets[fields["skaddr"]] = ends
+        if is_one(fields.get("skbaddr", "")):
+            self._skbs[fields["skbaddr"]] = ends, name
+
+    def _owner(self, fields: dict[str, str]) -> Ends | None:
+        """Of an skb that is freed; whatever its address names next is another one."""
+        named = self._skbs.pop(fields.get("skbaddr", ""), None)
+        reason, sock = fields.get("reason", ""), fields.get("rx_sk", "")
+        if not reason.startswith(OF_TCP):
+            return None
+        if named is not None and named[1] in AT_ONCE:
+            return named[0]
+        if is_one(sock):
+            return self._sockets.get(sock)
+        # Kernels before 6.11 do not tell the socket; without one at all there was no probe either.
+        return named[0] if named is not None and reason != "NO_SOCKET" else None
+
+
+def is_one(handle: str) -> bool:
+    """True of an address; a null pointer is zeros, or in words."""
+    return bool(handle.strip("0")) and handle != "(null)"
 
 
 def ends_of(name: str, fields: dict[str, str]) -> Ends | None:

@@ -20,6 +20,7 @@ import os
 import select
 import socket
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import astuple
 from ipaddress import ip_address
@@ -66,6 +67,9 @@ class Tracer:
         self._reader = Reader(epoch_ns=time.time_ns() - time.monotonic_ns())
         self._pipe = os.open(self._instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
         self._cases: dict[int, list[TraceEvent]] = {}
+        self._unkept: Counter[int] = (
+            Counter()
+        )  # case -> lost before it began (negative), and above MOST_EVENTS
         self._owners: dict[str, int] = {}
         self._shared: set[int] = set()  # cases that have addresses in common with another
 
@@ -112,10 +116,14 @@ class Tracer:
             if case is not None:
                 if len(self._cases[case]) < MOST_EVENTS:
                     self._cases[case].append(event)
+                else:
+                    self._unkept[case] += 1
                 return
 
     def _watch(self, message: dict[str, Any]) -> None:
+        self._drain()
         self._cases[message["case"]] = []
+        self._unkept[message["case"]] = -self._reader.lost
         others = {self._owners[a] for a in map(canonical, message["addresses"]) if a in self._owners}
         self._shared |= others | ({message["case"]} if others else set())
         self._owners.update({canonical(a): message["case"] for a in message["addresses"]})
@@ -128,7 +136,8 @@ class Tracer:
         events = [astuple(event) for event in self._cases.pop(case, [])]
         shared = case in self._shared
         self._shared.discard(case)
-        self._say(did="take", case=case, events=events, lost=self._reader.lost, shared=shared)
+        lost = self._reader.lost + self._unkept.pop(case, 0)
+        self._say(did="take", case=case, events=events, lost=lost, shared=shared)
 
     def _on(self, message: dict[str, Any]) -> None:
         event = next(e for e in (*EVENTS, *ON_DEMAND) if e.endswith("/" + message["event"]))

@@ -27,7 +27,6 @@ class Tracing:
         self._wire: Wire | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._waiting: dict[tuple[str, object], asyncio.Future[Message]] = {}
-        self._lost = 0
         self._enabling = asyncio.Lock()
         self._demanded: dict[str, set[int]] = {}  # tracepoint that only some ask for -> those cases
 
@@ -96,10 +95,9 @@ class Tracing:
         traced = list(self.events)
         async with self._enabling:
             self._forget(self._wire, case)
-        lost, self._lost = told["lost"] - self._lost, told["lost"]
         events = [TraceEvent(t, n, _end(h), _end(o), r, e) for t, n, h, o, r, e in told["events"]]
         notes = [*self.notes, *(["its addresses were another case's as well"] if told["shared"] else [])]
-        return Trace(None, traced, events, lost, bool(told["shared"]), notes)
+        return Trace(None, traced, events, told["lost"], bool(told["shared"]), notes)
 
     async def close(self) -> None:
         """Ends it, so that it can take its instance away; then whatever is left of it."""

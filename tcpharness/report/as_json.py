@@ -51,7 +51,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "captures": {vantage: capture_as_json(c) for vantage, c in evidence.captures.items()},
         "links": {name: link_as_json(link) for name, link in evidence.links.items()},
         "monitors": monitors_as_json(result),
-        "counters": {host: {k: v for k, v in c.items() if v} for host, c in evidence.counters.items()},
+        "counters": evidence.counters,  # all that this kernel has: one that is absent is one that it lacks
         **sockets_as_json(evidence),
         "trace": asdict(evidence.trace) if evidence.trace else None,
         "events": [asdict(event) for event in evidence.events],

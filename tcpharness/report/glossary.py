@@ -9,9 +9,11 @@ from tcpharness.report.glossary_headers import FLAGS, IP_FIELDS, TCP_FIELDS
 from tcpharness.report.glossary_lab import LAB_WORDS
 from tcpharness.report.glossary_options import IP_OPTIONS, TCP_OPTIONS
 from tcpharness.report.glossary_scripts import SCRIPT_WORDS
+from tcpharness.report.glossary_sockets import SETTING_WORDS, SOCKET_VALUES, TRACEPOINTS
 from tcpharness.report.header_picture import header_picture, option_picture
 from tcpharness.report.term import Term
 
+_WITH_A_PAGE = frozenset(term.name for term in COUNTERS)  # of their own, longer ones
 TERMS: tuple[Term, ...] = (
     *FLAGS,
     *TCP_FIELDS,
@@ -23,6 +25,9 @@ TERMS: tuple[Term, ...] = (
     *SCRIPT_WORDS,
     *FAULT_WORDS,
     *LAB_WORDS,
+    *SOCKET_VALUES,
+    *TRACEPOINTS,
+    *(term for term in SETTING_WORDS if term.name not in _WITH_A_PAGE),
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcpharness.report.glossary_mptcp_counters import TEXT as MPTCP
 from tcpharness.report.term import Term
 
 TCP = """
@@ -159,4 +160,5 @@ def terms(prefix: str, text: str, source: str) -> Iterator[Term]:
 EVERY_COUNTER = (
     *terms("Tcp", TCP, "RFC 4022, /proc/net/snmp"),
     *terms("TcpExt", EXT, "linux/snmp.h, /proc/net/netstat"),
+    *terms("MPTcpExt", MPTCP, "net/mptcp/mib.c, /proc/net/netstat"),
 )

@@ -30,6 +30,7 @@ def history_as_json(history: SocketHistory) -> dict[str, Any]:
         "recv_q": [look.recv_q for look in looks],
         "send_q": [look.send_q for look in looks],
         "timer": [look.timer for look in looks],
+        "expires_ms": [look.expires_ms if look.timer else None for look in looks],
     }
     if any(infos):
         series |= {name: [info.get(source) for info in infos] for name, source in OF_INFO}

@@ -17,6 +17,7 @@ class SocketField:
     about: str
     source: str = ""  # in TCP_INFO; empty: of the socket itself
     factor: int = 1
+    none: int | None = None  # the kernel's number for: not known yet
 
 
 US, BYTES_PER_S = 1000, 8
@@ -24,10 +25,13 @@ US, BYTES_PER_S = 1000, 8
 
 def _of(unit: Unit, factor: int, **about: str) -> tuple[SocketField, ...]:
     return tuple(
-        SocketField(name, unit, text, SOURCES.get(name, name), factor) for name, text in about.items()
+        SocketField(name, unit, text, SOURCES.get(name, name), factor, NONE.get(name))
+        for name, text in about.items()
     )
 
 
+# No round trip was measured; no pace was set (both ~0).
+NONE = {"min_rtt": (1 << 32) - 1, "pacing_rate": (1 << 64) - 1}
 # Names that `ss` and people shorten.
 SOURCES = {"cwnd": "snd_cwnd", "ssthresh": "snd_ssthresh", "mss": "snd_mss"}
 

@@ -10,15 +10,16 @@ from tcpharness.scenario.model import Count, Place, TraceExpect
 from tcpharness.scenario.network_keys import HOST
 from tcpharness.scenario.shape import Scope, choice, pattern
 
-TRACEPOINT_NAMES = (
-    "tcp_retransmit_skb",
-    "tcp_retransmit_synack",
-    "tcp_bad_csum",
-    "tcp_send_reset",
-    "tcp_receive_reset",
-    "tcp_probe",
-    "kfree_skb",
-)
+ABOUT = {
+    "tcp_retransmit_skb": "A buffer was sent again: one segment, or several.",
+    "tcp_retransmit_synack": "A listener has sent a SYN-ACK again.",
+    "tcp_bad_csum": "A segment arrived with a wrong TCP checksum, and was dropped.",
+    "tcp_send_reset": "An RST was sent; newer kernels give the reason.",
+    "tcp_receive_reset": "An RST has ended a connection here.",
+    "tcp_probe": "An established socket has received a segment.",
+    "kfree_skb": "A packet was dropped; reason: says why (TCP_CSUM, NO_SOCKET, ...).",
+}
+TRACEPOINT_NAMES = tuple(ABOUT)
 REASON = pattern(r"[A-Z][A-Z0-9_]{2,40}", "a reason as the kernel prints it, such as TCP_CSUM or NO_SOCKET")
 Wanted = tuple[str, Count, Place, str | None]
 

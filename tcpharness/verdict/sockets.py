@@ -43,8 +43,9 @@ def judge_sockets(case: Case, evidence: Evidence) -> Judgement:
 def _judge(host: str, wanted: SocketExpect, evidence: Evidence, judgement: Judgement) -> None:
     meant = [h for h in evidence.sockets if h.host == host and is_meant(h, wanted)]
     looks = [(h, look) for h in meant for look in looks_at(h, wanted, evidence)]
-    told = [look for _, look in looks if look.info]  # TIME_WAIT and SYN_RECV have none
-    unknown = sorted({name for look in told for name, _ in wanted.values if value_of(look, name) is None})
+    told = [look for _, look in looks if look.info]  # listeners, TIME_WAIT and SYN_RECV have none
+    asked = [name for name, _ in wanted.values]
+    unknown = [name for name in asked if told and all(value_of(look, name) is None for look in told)]
     if unknown:
         judgement.lacking.append(
             f"{wanted.at}: this kernel does not tell {', '.join(unknown)} of such a socket"
@@ -113,12 +114,12 @@ def holds(count: Count, value: int | None) -> bool:
 
 
 def value_of(look: SocketSample, name: str) -> int | None:
-    """In nanoseconds, bytes or bits per second; None: the kernel does not tell."""
+    """In nanoseconds, bytes or bits per second; None: the kernel does not tell, or has none yet."""
     asked = BY_NAME[name]
     if not asked.source or name in ("recv_q", "send_q"):
         return look.recv_q if name == "recv_q" else look.send_q
     value = look.info.get(asked.source)
-    return None if value is None else value * asked.factor
+    return None if value in (None, asked.none) else value * asked.factor
 
 
 def unseen(host: str, wanted: SocketExpect, evidence: Evidence) -> str | None:
@@ -130,7 +131,7 @@ def unseen(host: str, wanted: SocketExpect, evidence: Evidence) -> str | None:
     lived = [
         e.name for e in evidence.endpoints.values() if e.host == host and has_lived(e.name, wanted, evidence)
     ]
-    if lived and (wanted.state in (None, "established") or wanted.after is not None):
+    if lived and (wanted.state in (None, "established", "syn_sent") or wanted.after is not None):
         every = evidence.sampling.effective_ns / 1e6
         return f"no look at a socket of {', '.join(lived)} in time: they were taken every {every:.0f} ms"
     return None
@@ -142,9 +143,11 @@ def not_seen(host: str, evidence: Evidence) -> str:
 
 
 def has_lived(name: str, wanted: SocketExpect, evidence: Evidence) -> bool:
-    """A connection that its endpoint knows of."""
+    """A connection that its endpoint knows of, or its attempt at one."""
     connections = evidence.endpoints[name].connections
-    return wanted.endpoint in (None, name) and any(c.opened_ns is not None for c in connections)
+    opened = any(c.opened_ns is not None for c in connections)
+    tried = wanted.state != "established" and any(c.local is not None for c in connections)
+    return wanted.endpoint in (None, name) and (opened or tried)
 
 
 def words(wanted: SocketExpect) -> str:
@@ -192,7 +195,7 @@ def listening(host: str, evidence: Evidence) -> dict[int, set[str]]:
     """Every port that has listened, with the names of who was behind it."""
     owners: dict[int, set[str]] = {}
     for history in evidence.sockets:
-        if history.host == host and any(s.state == "LISTEN" for s in history.samples):
+        if history.host == host and history.listens:
             known = {name for name in (history.endpoint, history.program) if name}
             owners.setdefault(history.local[1], set()).update(known)
     return owners

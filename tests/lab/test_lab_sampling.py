@@ -142,6 +142,39 @@ def test_a_listener_is_named_by_its_port() -> None:
     assert [h.endpoint for h in evidence.sockets] == ["c", "s", None]
 
 
+@pytest.mark.parametrize(
+    ("local", "remote", "endpoint"),
+    [
+        (("0.0.0.0", 4), ("10.0.0.2", 0), "c"),  # aborted: the kernel had let go of its ends
+        (("::", 4), ("10.0.0.2", 0), "c"),
+        (("10.0.0.1", 5), ("10.0.0.2", 99), "refused"),  # never had a peer
+        (("10.0.0.1", 4), ("10.0.0.3", 7), None),  # somebody else's
+        (("0.0.0.0", 6), ("10.0.0.2", 0), None),  # of two that had the port
+    ],
+)
+def test_a_socket_without_its_ends_is_named_by_its_port(
+    local: tuple[str, int], remote: tuple[str, int], endpoint: str | None
+) -> None:
+    from tcpharness.evidence import ConnectionOutcome, EndpointOutcome, Evidence
+
+    server = ("10.0.0.2", 105)
+    evidence = Evidence()
+    for name, port, other in (("c", 4, server), ("refused", 5, None), ("d", 6, server), ("e", 6, server)):
+        connection = ConnectionOutcome(local=("10.0.0.1", port), remote=other)
+        evidence.endpoints[name] = EndpointOutcome(name, "client", "connect", [connection])
+    evidence.sockets = [SocketHistory("client", local, remote, 0)]
+    name_endpoints(evidence, {})
+    assert evidence.sockets[0].endpoint == endpoint
+    if endpoint == "c":
+        assert (evidence.sockets[0].local, evidence.sockets[0].remote) == (("10.0.0.1", 4), server)
+
+
+def test_a_listener_has_no_tcp_info(build_lab: BuildLab) -> None:
+    _, found = watched(build_lab(PAIR), conversation)
+    (listener,) = [history for history in found if history.listens]
+    assert [sample.info for sample in listener.samples] == [{}] * len(listener.samples)
+
+
 def test_who_holds_a_socket_is_looked_for_again_when_it_was_too_soon_or_too_early() -> None:
     """Under load two lookings came within 20 ms, and the second one's sockets belonged to nobody for ever."""
     owners = Owners(frozenset(), os.getpid())

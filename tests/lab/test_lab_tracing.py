@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
+import os
 import socket
 from pathlib import Path
 
 import pytest
 from built_lab import BuildLab
 
-from tcpharness.evidence import Trace
+from tcpharness.evidence import Trace, TraceEvent
 from tcpharness.lab import syscall, tracer
 from tcpharness.lab.doctor import is_root
 from tcpharness.lab.spawner import Spawner
@@ -49,13 +51,40 @@ def test_lines_as_events() -> None:
     assert (bad.here, bad.there) == (("fd00::2", 105), ("fd00::1", 4))  # it happened at its target
 
 
+ENDS = "src=10.0.0.2:1 dest=10.0.0.1:5"
+RESET = f"x [0] . 1.000001: tcp_send_reset: skbaddr=0a skaddr=00 {ENDS} reason=X\n"
+PROBE = f"x [0] . 1.000001: tcp_probe: family=AF_INET {ENDS} skbaddr=0a skaddr=0b\n"
+BAD = "x [0] . 1.000001: tcp_bad_csum: skbaddr=0a src=10.0.0.1:5 dest=10.0.0.2:1\n"
+THERE, NOBODY = ("10.0.0.2", 1), ("", 0)
+
+
+def freed(reason: str, sock: str = "00") -> str:
+    return f"x [0] . 1.000002: kfree_skb: skbaddr=0a rx_sk={sock} reason: {reason}\n"
+
+
 def test_an_skb_s_address_is_used_again() -> None:
     """After kfree_skb the same address is another segment's."""
-    free = "x [0] . 1.000002: kfree_skb: skbaddr=0a rx_sk=00 reason: NO_SOCKET\n"
-    reset = "x [0] . 1.000001: tcp_send_reset: skbaddr=0a skaddr=00 src=10.0.0.2:1 dest=10.0.0.1:5 reason=X\n"
-    _, first, second = Reader().read(reset + free + free)
-    assert first.here == ("10.0.0.2", 1)
-    assert second.here == ("", 0)
+    _, first, second = Reader().read(RESET + freed("NO_SOCKET") + freed("NO_SOCKET"))
+    assert (first.here, second.here) == (THERE, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("before", "drop", "here"),
+    [
+        (BAD, freed("TCP_CSUM"), THERE),
+        (BAD, freed("TCP_CSUM", sock="0c"), THERE),  # before any probe has named its socket
+        (PROBE, freed("TCP_OLD_DATA"), THERE),  # a kernel that does not tell the socket
+        (PROBE, freed("TCP_OLD_DATA", sock="0b"), THERE),
+        (PROBE, freed("TCP_LISTEN_OVERFLOW", sock="0c"), NOBODY),  # another socket, the skb used again
+        (PROBE, freed("NO_SOCKET"), NOBODY),  # a socket's skb has one: this is another
+        # A middlebox's stack throws away what it overhears, in memory that was a segment's a moment ago.
+        (PROBE, freed("OTHERHOST"), NOBODY),
+        (PROBE, freed("IP_INADDRERRORS"), NOBODY),
+        (RESET, freed("OTHERHOST"), NOBODY),
+    ],
+)
+def test_only_what_tcp_drops_is_a_flow_s(before: str, drop: str, here: tuple[str, int]) -> None:
+    assert [event.here for event in Reader().read(before + drop)][1] == here
 
 
 def test_addresses_have_one_spelling() -> None:
@@ -119,6 +148,34 @@ def test_a_reset_is_its_case_s_and_nobody_else_s(build_lab: BuildLab, spawner: S
     assert ("tcp_receive_reset", client) in names
     freed = [event for event in mine.events if event.name == "kfree_skb" and event.here[0] == server]
     assert [event.reason for event in freed] == ["NO_SOCKET"]
+
+
+@pytest.mark.netns
+def test_what_is_lost_or_too_much_is_told_to_every_case_that_was_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two cases run while events are lost: neither may count as if it had all of them."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            each = tracer.Tracer(theirs)
+        except (Unavailable, OSError) as error:
+            pytest.skip(str(error))
+        try:
+            monkeypatch.setattr(tracer, "MOST_EVENTS", 1)
+            for case in (0, 1):
+                each._watch({"case": case, "addresses": [f"10.9.9.{case}"]})
+            each._reader.lost += 12
+            each._watch({"case": 2, "addresses": ["10.9.9.2"]})
+            for _ in range(3):
+                each._give(TraceEvent(1, "tcp_send_reset", ("10.9.9.0", 1), ("10.9.9.9", 1)))
+            for case in (0, 1, 2):
+                each._take({"case": case})
+        finally:
+            os.close(each._pipe)
+            tracer.remove_instance(each._instance)
+        told = [json.loads(line) for line in ours.recv(1 << 16).splitlines()]
+    assert [line["lost"] for line in told if line["did"] == "take"] == [12 + 2, 12, 0]
 
 
 @pytest.mark.netns

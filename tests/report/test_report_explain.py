@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,9 @@ from tcpharness.report.term import Term
 from tcpharness.scenario.event_keys import CONDITION_KEYS, LAB_VERBS
 from tcpharness.scenario.fault_keys import SIGNAL_VERBS
 from tcpharness.scenario.impair_keys import IMPAIRMENT_KEYS
+from tcpharness.scenario.setting_words import SETTINGS
+from tcpharness.scenario.socket_fields import FIELDS
+from tcpharness.scenario.trace_keys import TRACEPOINT_NAMES
 from tcpharness.verdict.counter_names import KNOWN
 
 Golden = Callable[[str, str], None]
@@ -36,6 +40,28 @@ def test_every_detector_has_a_page(name: str) -> None:
     page = explain(name)
     assert page.startswith(f"{name} (detector; level ")
     assert len(page.splitlines()) > 3
+
+
+def tcp_counters_here() -> Iterator[str]:
+    """Every counter of TCP that this kernel has."""
+    for path in ("/proc/net/snmp", "/proc/net/netstat"):
+        lines = Path(path).read_text().splitlines()
+        for names in lines[::2]:
+            prefix, *fields = names.split()
+            if prefix in ("Tcp:", "TcpExt:", "MPTcpExt:"):
+                yield from (prefix[:-1] + each for each in fields)
+
+
+def test_every_tcp_counter_of_this_kernel_is_explained() -> None:
+    names = list(tcp_counters_here())
+    assert len(names) > 100
+    assert [name for name in names if not find_terms(name)] == []
+
+
+@pytest.mark.parametrize("name", [*(f.name for f in FIELDS), *TRACEPOINT_NAMES, *SETTINGS])
+def test_what_a_scenario_may_ask_of_a_host_is_explained(name: str) -> None:
+    kinds = {"value of a socket", "tracepoint", "setting"}
+    assert kinds & {term.kind for term in find_terms(name)}
 
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda t: f"{t.kind}-{t.name}")

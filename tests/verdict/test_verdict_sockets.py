@@ -98,6 +98,28 @@ def test_a_value_that_this_kernel_does_not_tell_skips() -> None:
     assert (verdict.outcome, "does not tell total_rto" in verdict.reason) == ("skip", True)
 
 
+def test_a_value_that_is_not_known_yet_is_no_number() -> None:
+    """min_rtt is ~0 until a round trip was measured: four thousand seconds would be a lie."""
+    scene = watched('{at: any, min_rtt: "1us.."}')
+    (client,) = scene.evidence.sockets
+    client.samples = [look(1, "SYN_SENT", min_rtt=(1 << 32) - 1)]
+    verdict = scene.judge()
+    assert (verdict.outcome, "does not tell min_rtt" in verdict.reason) == ("skip", True)
+    client.samples.append(look(2, min_rtt=40_000))
+    assert scene.judge().outcome == "pass"
+
+
+def test_a_listener_is_no_look_at_a_connection() -> None:
+    """Its endpoint's connection came and went between two looks: nobody may read zeros off the listener."""
+    scene = watched("{endpoint: client, bytes_received: 1 B}")
+    listening = SocketHistory("client", ("0.0.0.0", 9), ("0.0.0.0", 0), 0, endpoint="client")
+    listening.samples = [SocketSample(1, "LISTEN", 0, 128, "", 0, 0, {})]
+    scene.evidence.sockets = [listening]
+    scene.connection().opened_ns = 5
+    verdict = scene.judge()
+    assert (verdict.outcome, "no look at a socket of client" in verdict.reason) == ("skip", True)
+
+
 def test_a_socket_that_lived_between_two_looks_skips() -> None:
     scene = watched("{state: established, cwnd: 15}")
     scene.evidence.sockets = []
