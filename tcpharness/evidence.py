@@ -160,6 +160,8 @@ class Sampling:
     duration_ns: int = 0
     end_ns: int = 0  # when all had come to rest, CLOCK_REALTIME
     notes: list[str] = field(default_factory=list)  # what could not be seen, and why
+    unseen: dict[str, str] = field(default_factory=dict)  # host -> why its sockets were not always looked at
+    unheard: dict[str, str] = field(default_factory=dict)  # host -> why not the end of every one is known
 
 
 @dataclass(frozen=True, slots=True)

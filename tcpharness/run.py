@@ -409,6 +409,9 @@ def run_cases(cases: Sequence[Case], options: Options, audience: Audience) -> li
         raise Lacking(
             "tcpdump is not installed, and nothing can be captured without it: apt-get install tcpdump"
         )
+    sockets = doctor.check_sockets()
+    if not sockets.ok:
+        raise Lacking(f"{sockets.found}: {sockets.remedy}")
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     spawner = Spawner.start()  # forked while this process is small
     try:

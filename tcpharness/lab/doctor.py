@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tcpharness import __version__
+from tcpharness.lab.inet_diag import (
+    LISTEN,
+    NETLINK_SOCK_DIAG,
+    NLMSG_ERROR,
+    error_of,
+    messages,
+    request,
+)
 from tcpharness.packet.sums import is_compiled
 from tcpharness.scenario import fast
 from tcpharness.scenario.model import Case
@@ -30,6 +39,7 @@ SETTINGS = {
     "net/ipv4/tcp_child_ehash_entries": "sockets looked at every few milliseconds (without it, less often)",
     "net/core/rps_default_mask": "frames kept in order when a sender moves between CPUs",
 }
+LIST_REMEDY = "modprobe tcp_diag, or a kernel with CONFIG_INET_DIAG and CONFIG_INET_TCP_DIAG"
 CONGESTION = "cubic"  # of quiet.py
 
 
@@ -54,6 +64,7 @@ def examine() -> list[Check]:
         check_privilege(),
         *map(check_program, PROGRAMS),
         *map(check_setting, SETTINGS),
+        check_sockets(),
         check_congestion(),
         check_tracepoints(),
         check_kernel(),
@@ -146,6 +157,20 @@ def check_congestion() -> Check:
     return Check(
         "congestion control", False, False, f"labs use {own}: they may not choose {CONGESTION}", remedy
     )
+
+
+def check_sockets() -> Check:
+    """Without the kernel's list of sockets nobody knows when a lab has come to rest."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as sock:
+            sock.send(request(1 << LISTEN))
+            answer = sock.recv(1 << 16)
+    except OSError as error:
+        return Check("socket list", False, True, str(error.strerror), LIST_REMEDY)
+    refused = [error_of(answer, at) for kind, at, _ in messages(answer) if kind == NLMSG_ERROR]
+    if refused:
+        return Check("socket list", False, True, str(refused[0].strerror), LIST_REMEDY)
+    return Check("socket list", True, True, "present")
 
 
 def check_tracepoints() -> Check:

@@ -224,7 +224,7 @@ class Sampler:
                     break
                 parts.append(answer)
         except OSError as error:
-            self._note(f"{self._order.hosts[host]}: {error.strerror}")
+            self._note(self._told.unseen, host, error.strerror or str(error))
             return
         whole = b"".join(parts)
         if whole != self._last[host] or question is LAST:
@@ -257,16 +257,19 @@ class Sampler:
         except OSError as error:
             lost = error.errno == errno.ENOBUFS
             what = "more sockets ended than could be noted" if lost else error.strerror
-            self._note(f"{self._order.hosts[host]}: {what}")
+            self._note(self._told.unheard, host, what or str(error))
 
     def _thin(self) -> None:
         self._answers = [a for n, a in enumerate(self._answers) if n % 2 or a[3]]
         self._bytes = sum(len(answer) for _, _, answer, _ in self._answers)
         self._interval_ns *= 2
 
-    def _note(self, text: str) -> None:
-        if text not in self._told.notes:
-            self._told.notes.append(text)
+    def _note(self, lacking: dict[str, str], host: int, why: str) -> None:
+        """Once for each host."""
+        name = self._order.hosts[host]
+        if name not in lacking:
+            lacking[name] = why
+            self._told.notes.append(f"{name}: {why}")
 
     # --- the end
 

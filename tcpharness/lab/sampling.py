@@ -45,12 +45,14 @@ class Watch:
         self._result = os.memfd_create("sockets", os.MFD_CLOEXEC)
         self._wire: Wire | None = None
         self._notes: list[str] = []
+        self._unseen: dict[str, str] = {}
 
     async def start(self) -> None:
         """Returns when it watches. Raises OSError when its process can't be started."""
         hosts = list(self._lab.hosts.items())
         if len(hosts) > MOST_HOSTS:
             self._notes.append(f"the sockets of {len(hosts) - MOST_HOSTS} hosts were not watched: too many")
+            self._unseen = {name: f"only {MOST_HOSTS} hosts can be watched" for name, _ in hosts[MOST_HOSTS:]}
         hosts = hosts[:MOST_HOSTS]
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as stack:
@@ -96,6 +98,7 @@ class Watch:
                     file.seek(0)
                     sampling, histories = pickle.load(file)
                 sampling.notes = [*self._notes, *sampling.notes]
+                sampling.unseen |= self._unseen
                 return sampling, histories
         return Sampling(notes=[*self._notes, "the sampler of sockets has died"]), []
 

@@ -30,7 +30,7 @@ def judge_sockets(case: Case, evidence: Evidence) -> Judgement:
     for host, wanted in case.expect.sockets:
         _judge(host, wanted, evidence, judgement)
     for of_host in case.expect.ports:
-        if evidence.sampling is None or not evidence.sampling.samples:
+        if not was_seen(of_host.host, evidence):
             judgement.lacking.append(f"{of_host.at}: {not_seen(of_host.host, evidence)}")
         else:
             judgement.failures += judge_ports(of_host, evidence)
@@ -41,6 +41,9 @@ def judge_sockets(case: Case, evidence: Evidence) -> Judgement:
 
 
 def _judge(host: str, wanted: SocketExpect, evidence: Evidence, judgement: Judgement) -> None:
+    if not was_seen(host, evidence, at_end=wanted.moment == "end"):
+        judgement.lacking.append(f"{wanted.at}: {not_seen(host, evidence)}")
+        return
     meant = [h for h in evidence.sockets if h.host == host and is_meant(h, wanted)]
     looks = [(h, look) for h in meant for look in looks_at(h, wanted, evidence)]
     told = [look for _, look in looks if look.info]  # listeners, TIME_WAIT and SYN_RECV have none
@@ -124,10 +127,9 @@ def value_of(look: SocketSample, name: str) -> int | None:
 
 def unseen(host: str, wanted: SocketExpect, evidence: Evidence) -> str | None:
     """Why there may have been such a socket all the same; None: there was none."""
-    if evidence.sampling is None or not evidence.sampling.samples:
-        return not_seen(host, evidence)
     if wanted.moment == "end" or wanted.state == "time_wait":
         return None
+    assert evidence.sampling is not None
     lived = [
         e.name for e in evidence.endpoints.values() if e.host == host and has_lived(e.name, wanted, evidence)
     ]
@@ -137,9 +139,20 @@ def unseen(host: str, wanted: SocketExpect, evidence: Evidence) -> str | None:
     return None
 
 
+def was_seen(host: str, evidence: Evidence, *, at_end: bool = True) -> bool:
+    """False: there may have been sockets of this host that nobody has looked at, so that none proves nothing."""
+    sampling = evidence.sampling
+    if sampling is None or not sampling.samples or host in sampling.unseen:
+        return False
+    return at_end or host not in sampling.unheard
+
+
 def not_seen(host: str, evidence: Evidence) -> str:
-    notes = "; ".join(evidence.sampling.notes) if evidence.sampling else ""
-    return f"the sockets of {host} were not seen{': ' * bool(notes)}{notes}"
+    sampling = evidence.sampling
+    why = ""
+    if sampling is not None:
+        why = sampling.unseen.get(host) or sampling.unheard.get(host) or "; ".join(sampling.notes)
+    return f"the sockets of {host} were not all seen{': ' * bool(why)}{why}"
 
 
 def has_lived(name: str, wanted: SocketExpect, evidence: Evidence) -> bool:

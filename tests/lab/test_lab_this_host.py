@@ -77,3 +77,13 @@ def test_the_command() -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     assert "throughput at most" in done.stdout
     assert "net.ipv4.tcp_rmem" in done.stdout
+
+
+def test_a_kernel_that_lists_no_sockets_is_told_before_anything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_sockets().ok
+    of_dccp = bytearray(doctor.request(1 << doctor.LISTEN))
+    of_dccp[4] = 19  # DCCPDIAG_GETSOCK, which hardly any kernel has: refused as TCP's is without tcp_diag
+    monkeypatch.setattr(doctor, "request", lambda states: bytes(of_dccp))
+    check = doctor.check_sockets()
+    assert (check.ok, check.needed) == (False, True)
+    assert "tcp_diag" in check.remedy

@@ -130,6 +130,30 @@ def test_a_socket_that_lived_between_two_looks_skips() -> None:
     assert "no look at a socket of client in time: they were taken every 5 ms" in verdict.reason
 
 
+@pytest.mark.parametrize("expect", ["sockets: {client: {count: 0}}", "ports: {client: {}}"])
+@pytest.mark.parametrize("why", ["the kernel does not list TCP sockets", "only 28 hosts can be watched"])
+def test_no_socket_of_a_host_that_was_not_looked_at_proves_nothing(expect: str, why: str) -> None:
+    scene = Scene(expect)
+    scene.talk()
+    scene.evidence.sampling = Sampling(samples=100, unseen={"client": why})
+    verdict = scene.judge()
+    assert (verdict.outcome, why in verdict.reason) == ("skip", True)
+    scene.evidence.sampling.unseen = {"server": why}
+    assert scene.judge().outcome == "pass"
+
+
+def test_where_not_every_end_was_heard_of_only_the_end_can_be_judged() -> None:
+    scene = watched("{count: 1}")
+    assert scene.evidence.sampling is not None
+    scene.evidence.sampling.unheard = {"client": "more sockets ended than could be noted"}
+    verdict = scene.judge()
+    assert (verdict.outcome, "more sockets ended" in verdict.reason) == ("skip", True)
+    scene = watched("{at: end, count: 1}")
+    assert scene.evidence.sampling is not None
+    scene.evidence.sampling.unheard = {"client": "more sockets ended than could be noted"}
+    assert scene.judge().outcome == "pass"
+
+
 @pytest.mark.parametrize("key", ["sockets: {client: {cwnd: 16}}", "ports: {client: {105: any}}"])
 def test_where_nobody_watched_it_skips(key: str) -> None:
     scene = Scene(key)
