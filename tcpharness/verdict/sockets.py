@@ -140,7 +140,7 @@ def unseen(host: str, wanted: SocketExpect, evidence: Evidence) -> str | None:
 
 
 def was_seen(host: str, evidence: Evidence, *, at_end: bool = True) -> bool:
-    """False: there may have been sockets of this host that nobody has looked at, so that none proves nothing."""
+    """False: this host may have had sockets that nobody has looked at, so that none proves nothing."""
     sampling = evidence.sampling
     if sampling is None or not sampling.samples or host in sampling.unseen:
         return False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tcpharness.lab import doctor, this_host
+from tcpharness.lab import doctor, inet_diag, this_host
 from tcpharness.lab.firewall import rules
 from tcpharness.lab.this_host import examine_host
 from tcpharness.scenario.quiet import defaults
@@ -79,9 +79,9 @@ def test_the_command() -> None:
     assert "net.ipv4.tcp_rmem" in done.stdout
 
 
-def test_a_kernel_that_lists_no_sockets_is_told_before_anything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_lists_no_sockets_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.check_sockets().ok
-    of_dccp = bytearray(doctor.request(1 << doctor.LISTEN))
+    of_dccp = bytearray(inet_diag.request(1 << inet_diag.LISTEN))
     of_dccp[4] = 19  # DCCPDIAG_GETSOCK, which hardly any kernel has: refused as TCP's is without tcp_diag
     monkeypatch.setattr(doctor, "request", lambda states: bytes(of_dccp))
     check = doctor.check_sockets()
