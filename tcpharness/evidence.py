@@ -25,6 +25,7 @@ class ConnectionOutcome:
     remote: tuple[str, int] | None = None
     opened_ns: int | None = None  # monotonic
     first_byte_ns: int | None = None
+    first_bytes: int = 0  # how many of them had come by first_byte_ns, or were handed over then
     last_byte_ns: int | None = None
     closed_ns: int | None = None
     tcp_info: dict[str, int] = field(default_factory=dict)  # TCP_INFO just before it was closed

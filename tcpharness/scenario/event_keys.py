@@ -15,8 +15,10 @@ from tcpharness.scenario.event import (
 )
 from tcpharness.scenario.model import Firewall, Place, Route
 from tcpharness.scenario.network_keys import HOST, PORTS, ROUTE, Sysctls, split_ports
+from tcpharness.scenario.outline import ENDPOINT_STATES
 from tcpharness.scenario.problem import listed, one_of
 from tcpharness.scenario.shape import SWITCH, TIME, Scope, choice, pattern, reference
+from tcpharness.scenario.until import never_so
 
 LINK = reference("link")
 
@@ -119,24 +121,25 @@ LAB_VERBS: dict[str, Verb] = {
     ),
 }
 
-ENDPOINT_CONDITIONS = ("listening", "established", "blocked", "closed", "done")
 # Keys of `when` that ask about no frame.
-EVENT_KEYS = ("time", "after", "endpoint", "wait", *ENDPOINT_CONDITIONS)
+EVENT_KEYS = ("time", "after", "endpoint", "wait", *ENDPOINT_STATES)
 CONDITION_KEYS: dict[str, Key] = {
     "endpoint": Key(reference("endpoint"), "Only once this endpoint is so; with one of the next five."),
-    **{state: Key(choice("true", "on"), f"The endpoint is {state}.") for state in ENDPOINT_CONDITIONS},
+    **{state: Key(choice("true", "on"), f"The endpoint is {state}.") for state in ENDPOINT_STATES},
     "wait": Key(TIME, "Of an event: this long after all else is so."),
 }
 
 
 def condition(fields: Fields) -> Any:
     """The endpoint's state that `when` waits for; None: it waits for none."""
-    states = [state for state in ENDPOINT_CONDITIONS if state in fields]
+    states = [state for state in ENDPOINT_STATES if state in fields]
     if "endpoint" in fields and len(states) != 1:
         which = listed(states) if states else "no state"
         return fields.wrong(
-            "endpoint", f"{which} of {fields.get('endpoint')}; {one_of(ENDPOINT_CONDITIONS)}: true"
+            "endpoint", f"{which} of {fields.get('endpoint')}; {one_of(ENDPOINT_STATES)}: true"
         )
     if states and "endpoint" not in fields:
         return fields.wrong(states[0], f"{states[0]} of whom; expected endpoint: as well")
+    if states and (never := never_so(fields.get("endpoint"), states[0], fields.scope)):
+        return fields.wrong(states[0], never)
     return states[0] if states else None

@@ -180,7 +180,9 @@ ENDPOINT_EXPECT: dict[str, Key] = {
     ),
     "sent": Key(SIZE_COUNT, "Payload bytes sent."),
     "received": Key(SIZE_COUNT, "Payload bytes received."),
-    "throughput": Key(RATE_COUNT, 'Payload bits per second: "..50mbit", "1mbit..".'),
+    "throughput": Key(
+        RATE_COUNT, 'Payload bits per second, of what came after its first read: "..50mbit", "1mbit..".'
+    ),
     "duration": Key(TIME_COUNT, "From its first connection's opening to the last one's end: \"..1s\"."),
     "exit": Key(EXIT_STATUS, "run, or process: on: the exit status (negative: the signal that ended it)."),
     "output": Key(

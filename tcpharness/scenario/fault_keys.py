@@ -434,4 +434,25 @@ def _named(faults: Sequence[Any], scope: Scope) -> Iterator[Fault]:
         yield Fault(name, fault.link, fault.when, fault.do, fault.at)
 
 
-FAULTS = Made(ListOf(FAULT, "a list of faults"), lambda faults, at, scope: tuple(_named(faults, scope)))
+def _faults(faults: Sequence[Any], at: Place, scope: Scope) -> tuple[Fault, ...]:
+    named = tuple(_named(faults, scope))
+    _check_circles({fault.name: fault for fault in named}, scope)
+    return named
+
+
+def _check_circles(faults: dict[str, Fault], scope: Scope) -> None:
+    """Faults of which each waits for another one never happen."""
+    told: set[str] = set()
+    for fault in faults.values():
+        chain = [fault.name]
+        while (after := faults[chain[-1]].when.after) in faults and after not in chain:
+            chain.append(after)
+        if after == fault.name and len(chain) > 1 and not told & set(chain):
+            told |= set(chain)
+            circle = ", which waits for ".join(quoted(name) for name in [*chain[1:], fault.name])
+            scope.wrong(
+                fault.when.at, f"{quoted(fault.name)} waits for {circle}; expected one that needs no other"
+            )
+
+
+FAULTS = Made(ListOf(FAULT, "a list of faults"), _faults)

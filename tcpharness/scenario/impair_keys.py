@@ -8,10 +8,12 @@ from typing import Any
 from tcpharness.scenario import quantity as q
 from tcpharness.scenario.compound import ByKind, Fields, Key, Made, Table
 from tcpharness.scenario.impairment import Impairment, Loss
+from tcpharness.scenario.model import DEFAULT_MTU
 from tcpharness.scenario.problem import listed
 from tcpharness.scenario.shape import TIME, WRONG, choice, integer, pattern, quantity
 
 CHANCE = quantity(q.chance, q.CHANCE, r"^(0|[0-9]+(\.[0-9]+)? ?%)$")
+ETHERNET_HEADER_LEN = 14
 DEFAULT_QUEUE = 100  # packets, where only a rate is given
 QUEUE_FRAMES = r"([1-9][0-9]{0,6}) packets?"
 
@@ -110,14 +112,15 @@ def impairments_of(hosts: tuple[str, ...], fields: Fields) -> Any:
     for host in own:
         if host not in hosts:
             return fields.wrong("from", f"{host} is not on this link; expected {listed(hosts)}")
-    made = [(host, _made([fields, own[host]] if host in own else [fields])) for host in hosts]
+    whole_frame = (fields.get("mtu") or DEFAULT_MTU) + ETHERNET_HEADER_LEN
+    made = [(host, _made([fields, own[host]] if host in own else [fields], whole_frame)) for host in hosts]
     if any(impairment is WRONG for _, impairment in made):
         return WRONG
     # A plain delay of both directions alike needs none.
     return tuple((host, i) for host, i in made if not (i.is_plain and i.delay_ns == fields.get("delay", 0)))
 
 
-def _made(layers: list[Fields]) -> Any:
+def _made(layers: list[Fields], whole_frame: int) -> Any:
     """Later layers win, key by key."""
     values: dict[str, Any] = {}
     last: dict[str, Fields] = {}
@@ -129,12 +132,15 @@ def _made(layers: list[Fields]) -> Any:
             values.pop("queue_bytes", None)
         for key, value in given.items():
             values |= value if isinstance(value, dict) else {_NAMES.get(key, key): value}
-    return _checked(values, last)
+    return _checked(values, last, whole_frame)
 
 
-def _checked(values: dict[str, Any], last: Mapping[str, Fields]) -> Any:
+def _checked(values: dict[str, Any], last: Mapping[str, Fields], whole_frame: int) -> Any:
     if "queue" in last and "rate" not in last:
         return last["queue"].wrong("queue", "a queue without a rate never fills; expected rate as well")
+    if values.get("queue_bytes", whole_frame) < whole_frame:
+        text = f"no whole frame of {whole_frame} bytes fits in, so none ever passes"
+        return last["queue"].wrong("queue", f"{text}; expected {whole_frame} B or more")
     if "rate" in last and "queue" not in last:
         values["queue_frames"] = DEFAULT_QUEUE
     impairment = Impairment(**values)

@@ -71,6 +71,9 @@ class Host:
     at: Place
 
 
+DEFAULT_MTU = 1500  # of a link that says nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A veth pair between two hosts, or a bridge that joins several."""

@@ -14,6 +14,16 @@ from dataclasses import dataclass, field
 from tcpharness.scenario.yaml_tree import Node
 
 ENDPOINT_KINDS = ("listen", "connect", "run")
+ENDPOINT_STATES = ("listening", "established", "blocked", "closed", "done")
+# What each kind is ever seen to be: nobody looks into a program, and a script never finds its window closed.
+SEEN = {
+    "listen": ENDPOINT_STATES,
+    "connect": ("established", "blocked", "closed", "done"),
+    "run": ("closed", "done"),
+    "run ready": ("listening", "closed", "done"),
+    "listen script": ("listening", "established", "closed", "done"),
+    "connect script": ("established", "closed", "done"),
+}
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -28,6 +38,7 @@ class EndpointFact:
     kind: str | None
     port: int | None  # where it can be connected to
     process: bool  # it can be killed
+    states: tuple[str, ...] = ENDPOINT_STATES  # that can be waited for
     branches: tuple[str, ...] = ()  # the alternatives of a script
 
 
@@ -126,8 +137,14 @@ def _endpoint(keys: dict[str, Node]) -> EndpointFact:
         kind=kind,
         port=int(port) if port.isdecimal() and len(port) < 6 and kind != "connect" else None,
         process=kind == "run" or process or "script" in keys,
+        states=_states(kind, keys),
         branches=tuple(dict.fromkeys(_branches(keys.get("script")))),
     )
+
+
+def _states(kind: str | None, keys: dict[str, Node]) -> tuple[str, ...]:
+    more = [word for word in ("ready", "script") if word in keys]
+    return SEEN.get(" ".join([kind or "", *more]), ENDPOINT_STATES)
 
 
 def _branches(script: Node | None) -> Iterator[str]:

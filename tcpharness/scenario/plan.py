@@ -15,7 +15,7 @@ from typing import Literal
 from tcpharness.scenario import fast
 from tcpharness.scenario.event import Cut
 from tcpharness.scenario.impairment import Impairment
-from tcpharness.scenario.model import Case, Endpoint, Firewall, Host, Link, Place, Route
+from tcpharness.scenario.model import DEFAULT_MTU, Case, Endpoint, Firewall, Host, Link, Place, Route
 from tcpharness.scenario.quiet import defaults, forwarding
 from tcpharness.scenario.script_check import FIRST_ADDRESS
 
@@ -79,7 +79,6 @@ class Plan:
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
-DEFAULT_MTU = 1500
 FIRST_INTERFACE = "eth0"
 LINKS_PER_LAB = 16  # of 65536 IPv4 networks; labs further apart than 4096 share addresses
 

@@ -6,11 +6,10 @@ from typing import Any
 
 from tcpharness.scenario.compound import Key, Table
 from tcpharness.scenario.model import Until
-from tcpharness.scenario.problem import listed, unknown
+from tcpharness.scenario.outline import ENDPOINT_STATES
+from tcpharness.scenario.problem import listed, one_of, quoted, unknown
 from tcpharness.scenario.shape import Named, Scope, Unknown
 from tcpharness.scenario.yaml_tree import Node
-
-ENDPOINT_STATES = ("blocked", "established", "closed", "done", "listening")
 
 
 def _until(node: Node, scope: Scope) -> Any:
@@ -22,7 +21,17 @@ def _until(node: Node, scope: Scope) -> Any:
     known = scope.outline.names(kind)
     if known is not None and subject not in known:
         raise Unknown(unknown(kind, subject, known))
+    if kind == "endpoint" and (never := never_so(subject, state, scope)):
+        raise Unknown(never)
     return Until(subject, state, scope.place(node))  # type: ignore[arg-type]
+
+
+def never_so(endpoint: str, state: str, scope: Scope) -> str:
+    """Why waiting for this state would wait for ever; "" when it may come."""
+    fact = (scope.outline.endpoints or {}).get(endpoint)
+    if fact is None or state in fact.states:
+        return ""
+    return f"{quoted(endpoint)} is never seen {state}; {one_of(fact.states)}"
 
 
 UNTIL_EXPECTED = f'"ENDPOINT STATE" (states: {listed(ENDPOINT_STATES)}) or "FAULT fired"'

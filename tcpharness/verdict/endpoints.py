@@ -180,16 +180,14 @@ def judge_branches(outcome: EndpointOutcome, expected: EndpointExpect) -> Iterat
 
 
 def throughput(outcome: EndpointOutcome) -> float | None:
-    """Bits per second of payload, from the first byte to the last; None without two moments to measure."""
-    moments = [
-        (c.first_byte_ns, c.last_byte_ns)
-        for c in outcome.connections
-        if c.first_byte_ns is not None and c.last_byte_ns is not None
-    ]
-    if not moments:
+    """Bits per second of what moved after the first read (or write); None without two moments to measure."""
+    moved = [c for c in outcome.connections if c.first_byte_ns is not None and c.last_byte_ns is not None]
+    if not moved:
         return None
-    span_ns = max(last for _, last in moments) - min(first for first, _ in moments)
-    volume = outcome.received_bytes or outcome.sent_bytes
+    firsts = [(c.first_byte_ns or 0, c.first_bytes) for c in moved]
+    span_ns = max(c.last_byte_ns or 0 for c in moved) - min(firsts)[0]
+    # What was there at the first moment took no time of this span.
+    volume = (outcome.received_bytes or outcome.sent_bytes) - min(firsts)[1]
     return volume * 8e9 / span_ns if span_ns > 0 else None
 
 

@@ -41,6 +41,14 @@ def test_bytes_arrive_and_are_checked(ground: Ground, ip: int) -> None:
     assert outcomes["server"].unfinished is None
 
 
+def test_what_a_late_reader_finds_is_not_taken_for_speed(ground: Ground) -> None:
+    """All of it was there when the first byte was read: nothing is left whose pace could be measured."""
+    late = listener(step("pause", until="client done"), step("receive", size=KIB), step("receive"))
+    early = client(step("send", size=8 * KIB), step("close"), options=options(linger_ns=2 * SECOND))
+    received = play(ground, late, early)["server"].connections[0]
+    assert (received.first_bytes, received.received_bytes) == (8 * KIB, 8 * KIB)
+
+
 def test_a_wrong_byte_is_named_by_its_offset(ground: Ground) -> None:
     """Somebody else connects too, and says what the client says but for the seventh byte."""
     said = bytearray(Seeded(7, "client").read(0, 10))

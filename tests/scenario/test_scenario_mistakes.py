@@ -62,6 +62,30 @@ BROKEN: dict[str, str | bytes] = {
             )
         )
     ),
+    "events that wait for each other": lab(
+        "faults:\n"
+        "  - {name: a, when: {after: c}, do: down}\n"
+        "  - {name: b, when: {after: a}, do: up}\n"
+        "  - {name: c, when: {from: client, after: b}, do: drop}\n"
+        "  - {name: d, when: {after: c}, do: down}\n"
+        "  - {name: e, when: {after: e}, do: down}\n"
+    ),
+    "states that never come": lab(
+        "faults:\n"
+        + "".join(
+            f"  - {{when: {{endpoint: {who}, {state}: true}}, do: down}}\n"
+            for who, state in (
+                ("client", "listening"),
+                ("web", "established"),
+                ("job", "listening"),
+                ("peer", "blocked"),
+                ("peer", "listening"),
+            )
+        ),
+        endpoints=ENDPOINTS.replace("send: 1 KiB", "pause: {until: job blocked}, send: 1 KiB")
+        + "  web: {on: server, run: httpd, ready: 80}\n  job: {on: client, run: nc}\n"
+        + "  peer: {on: client, connect: server, script: [send: S]}\n",
+    ),
     "events without links": "scenario: A\nhosts: [a]\nfaults: [{when: {time: 1s}, do: down}]\n"
     + "expect: {findings: {a: {}}}\n",
     # --- impairments
@@ -92,6 +116,8 @@ BROKEN: dict[str, str | bytes] = {
                 "from: {b: {queue: 1 packet}}",
                 "delay: -1ms",
                 "corrupt: 1 %, from: {b: {corrupt: 100.1 %}}",
+                "rate: 1mbit, queue: 1513 B",
+                "mtu: 9000, rate: 1mbit, from: {a: {queue: 4 KiB}}",
             )
         )
     )

@@ -94,6 +94,7 @@ AMOUNTS: list[Row] = [
     ("server: {received: '1 B..'}", {f"server.{FIRST}.received_bytes": 0}, "0 bytes"),
     ("server: {throughput: 1mbit}", {}, None),
     ("server: {throughput: '..999kbit'}", {}, "1000000 bit/s"),
+    ("server: {throughput: '..500kbit'}", {f"server.{FIRST}.first_bytes": 500}, None),
     ("client: {throughput: '1bit..'}", {f"client.{FIRST}.first_byte_ns": None}, "nothing measured"),
     ("client: {throughput: '1bit..'}", {f"client.{FIRST}.last_byte_ns": 6 * MS}, "nothing measured"),
     ("client: {duration: 10ms}", {}, None),

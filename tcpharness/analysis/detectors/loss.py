@@ -344,6 +344,12 @@ def rto_backoff(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.200 > P. 1:11(10) ack 1
         0.600 > P. 1:11(10) ack 1
         0.601 < . 1:1(0) ack 11
+    fires: the other side ends it, and the capture goes on
+        0.000 > P. 1:11(10) ack 1
+        0.200 > P. 1:11(10) ack 1
+        0.600 > P. 1:11(10) ack 1
+        1.000 < R. 1:1(0) ack 1
+        9.000 end
     silent: one timeout
         0.000 > P. 1:11(10) ack 1
         0.200 > P. 1:11(10) ack 1
@@ -351,15 +357,18 @@ def rto_backoff(segment: Segment, this: Side, other: Side) -> Hit | None:
     """
     # With an ACK the episode is the other side's; with the end of the flow it is this side's.
     side = other if segment.is_tcp else this
-    if side.rto_count < 2 or (not segment.is_tcp and timed_out_after(segment, this)):
+    closed = not segment.is_tcp and bool(this.flow.closed)
+    if side.rto_count < 2 or (not segment.is_tcp and not closed and timed_out_after(segment, this)):
         return None
-    span = segment.time_ns - side.rto_first_ns
+    # What came to an end before the capture did ends there.
+    ended_ns = this.flow.last_ns if closed else segment.time_ns
+    span = ended_ns - side.rto_first_ns
     return Hit(
         f"{side.rto_count} timeouts in a row, {span / SECOND:.3f} s from the first",
         count=side.rto_count,
         frame=side.rto_frame,
         time_ns=side.rto_first_ns,
-        end_ns=segment.time_ns,
+        end_ns=ended_ns,
         seq=side.una,
         of_other=segment.is_tcp,
         detail={"timeouts": side.rto_count, "span_ns": span},
