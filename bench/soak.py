@@ -2,13 +2,14 @@
 
     python bench/soak.py --rounds 50 --busy 4 scenarios
 
-Prints each case that did not pass, with its verdict's text, and a count at the end; exit status 1
+Prints each case that did not pass, with its verdict's text, and the count after each round; exit status 1
 when there was one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -57,8 +58,13 @@ def main() -> int:
     start = time.monotonic()
     spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(args.busy)]
     try:
-        for _ in range(args.rounds):
+        for done in range(1, args.rounds + 1):
             run_cases(cases, Options(jobs=args.jobs), tally)
+            load = os.getloadavg()[0]
+            so_far = (
+                f"{done} rounds, {dict(tally.outcomes)}, {time.monotonic() - start:.0f} s, load {load:.1f}"
+            )
+            print(so_far, flush=True)
     finally:
         for process in spinning:
             process.kill()
