@@ -45,7 +45,9 @@ def replayed(
     spawner = Spawner.start(preload=())
     try:
         found = [(case, prepared(case, uses, seed), *kept[case.id]) for case in cases]
-        return asyncio.run(_all(found, spawner, audience))
+        results: list[Result] = []
+        asyncio.run(_all(found, spawner, audience, results))
+        return results
     finally:
         spawner.close()
 
@@ -63,8 +65,12 @@ def kept_cases(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
 
 
 async def _all(
-    cases: Sequence[tuple[Case, Case, Path, dict[str, Any]]], spawner: Spawner, audience: Audience
-) -> list[Result]:
+    cases: Sequence[tuple[Case, Case, Path, dict[str, Any]]],
+    spawner: Spawner,
+    audience: Audience,
+    results: list[Result],
+) -> None:
+    """Fills `results`, and returns nothing: asyncio.run() makes a text of what its coroutine returns."""
     with tempfile.TemporaryDirectory(prefix="tcpharness-score-") as scratch:
         async with MonitorRoom(spawner, Path(scratch)) as room:
 
@@ -74,7 +80,7 @@ async def _all(
                 audience.ended(result)
                 return result
 
-            return list(await asyncio.gather(*(one(*each) for each in cases)))
+            results += await asyncio.gather(*(one(*each) for each in cases))
 
 
 async def _one(case: Case, kept: Path, said: dict[str, Any], room: MonitorRoom, scratch: Path) -> Result:

@@ -414,16 +414,18 @@ def run_cases(cases: Sequence[Case], options: Options, audience: Audience) -> li
         raise Lacking(f"{sockets.found}: {sockets.remedy}")
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     spawner = Spawner.start()  # forked while this process is small
+    results: dict[int, Result] = {}
     try:
-        return asyncio.run(_run_all(cases, options, audience, spawner))
+        asyncio.run(_run_all(cases, options, audience, spawner, results))
     finally:
         spawner.close()
+    return [results[index] for index in sorted(results)]
 
 
 async def _run_all(
-    cases: Iterable[Case], options: Options, audience: Audience, spawner: Spawner
-) -> list[Result]:
-    results: dict[int, Result] = {}
+    cases: Iterable[Case], options: Options, audience: Audience, spawner: Spawner, results: dict[int, Result]
+) -> None:
+    """Fills `results`, and returns nothing: asyncio.run() makes a text of what its coroutine returns."""
 
     async def one(index: int, case: Case) -> None:
         result = await runner.play(case, audience)
@@ -446,4 +448,3 @@ async def _run_all(
     for problem in ended:
         if isinstance(problem, Exception):
             raise problem
-    return [results[index] for index in sorted(results)]

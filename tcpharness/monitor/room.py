@@ -22,6 +22,7 @@ from tcpharness.monitor.post import FOLDER, Post
 from tcpharness.monitor.process import lacking
 from tcpharness.monitor.reading import Place, copy_capture, read_capture
 from tcpharness.monitor.session import Failed, Sessions
+from tcpharness.monitor.versions import Versions, default_file
 from tcpharness.monitor.words import STDERR, STDOUT, fail, take, take_text
 from tcpharness.scenario.monitor import Command, Description
 
@@ -37,6 +38,7 @@ class MonitorRoom:
         self._sessions = Sessions(self._place, workdir)
         self._at_once = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         self._said: dict[tuple[str, ...], asyncio.Task[Said]] = {}
+        self._versions = Versions(default_file(os.environ))
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,7 +60,7 @@ class MonitorRoom:
             description = post.description
             if lacking(description) is not None or description.needs is not None:
                 continue
-            if description.version is not None:
+            if description.version is not None and self._versions.known(description) is None:
                 self._asked(description, description.version)
             if description.feed is not None:
                 self._sessions.warm(description, {"pcap": "", **post.words()}, vantages[name])
@@ -91,11 +93,11 @@ class MonitorRoom:
         words = {"pcap": str(copy.path.absolute()), **post.words()}
         assert description.read is not None
         outcome.command = " ".join(filled(description.read, words))
-        async with self._at_once:
-            if description.feed is None:
+        if description.feed is None:
+            async with self._at_once:
                 await read_capture(description, outcome, words, self._place, post.folder)
-            else:
-                await self._feed(description, outcome, words, copy.path, post.folder)
+        else:  # of which there are few, and each takes one capture after the other
+            await self._feed(description, outcome, words, copy.path, post.folder)
         outcome.version = await self.version(description)
         if copy.has_canary:
             part_canary(outcome, description, copy.frames)
@@ -134,10 +136,16 @@ class MonitorRoom:
         return None if said.fine else f"this machine can't run it: {said.last or 'its `needs` fails'}"
 
     async def version(self, description: Description) -> str:
-        """What the program says of its version, asked once in a run; "" when nothing."""
+        """What the program says of its version, asked unless it is that of last time; "" when nothing."""
         if description.version is None:
             return ""
-        return (await self._once(description, description.version)).first
+        known = self._versions.known(description)
+        if known is None:
+            said = await self._once(description, description.version)
+            known = said.first
+            if said.fine:
+                self._versions.keep(description, known)
+        return known
 
     async def _once(self, description: Description, command: Command) -> Said:
         """A command whose answer is the same in all of a run."""

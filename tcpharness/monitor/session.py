@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -32,11 +33,16 @@ MARK = b"\xff" * 12 + b"\x88\xb5" + b"tcpharness capture ends".ljust(46, b"\0")
 HEAD_LEN = 24  # of a capture file
 LAST_LINES = 8  # in which a capture's end is looked for
 MOST_SERVICES = 4  # of one kind
+CROWDED = 8  # captures that wait for one process: another one is worth its start
 WORN_FRAMES = 2_000_000  # after so many a process is replaced: what it remembers is worth a start
 
 
 class Failed(Exception):
     """It can't go on; the text says why, and `folder` has its words."""
+
+
+class Spent(Exception):
+    """This process is no more; another one has to do it."""
 
 
 class Service:
@@ -47,6 +53,7 @@ class Service:
         self.feed = feed
         self.folder = folder
         self.lock = asyncio.Lock()
+        self.waiting = 0  # captures that are, or are to be, read by it
         self.pairs: set[bytes] = set()  # addresses that it has seen
         self.started = False
         self.spent = False
@@ -57,7 +64,7 @@ class Service:
         """Raises Failed, OSError."""
         raise NotImplementedError
 
-    async def read(self, capture: Path, words: Mapping[str, str], folder: Path) -> tuple[str, int]:
+    async def read(self, given: Given, words: Mapping[str, str], folder: Path) -> tuple[str, int]:
         """What it says of a capture, and how many frames it had been given before. Raises Failed, OSError."""
         raise NotImplementedError
 
@@ -106,12 +113,11 @@ class PipeService(Service):
         Writer(head)
         await self._write(head.getvalue())
 
-    async def read(self, capture: Path, words: Mapping[str, str], folder: Path) -> tuple[str, int]:
-        data, frames = stream_of(capture)
+    async def read(self, given: Given, words: Mapping[str, str], folder: Path) -> tuple[str, int]:
         before = self._frames
-        self._frames += frames + 1
+        self._frames += given.frames + 1
         self.spent = self._frames > WORN_FRAMES
-        await self._write(data)
+        await self._write(given.stream)
         said = await self._wait_mark()
         self.spent = self.spent or self._at > self.description.most_bytes // 2
         (folder / STDOUT).write_bytes(said)
@@ -202,15 +208,16 @@ class SocketService(Service):
                 return await asyncio.open_unix_connection(path)
             await asyncio.sleep(POLL_S)
 
-    async def read(self, capture: Path, words: Mapping[str, str], folder: Path) -> tuple[str, int]:
-        own = {**words, "pcap": str(capture.absolute()), "out": str(folder.absolute())}
+    async def read(self, given: Given, words: Mapping[str, str], folder: Path) -> tuple[str, int]:
+        own = {**words, "pcap": str(given.capture.absolute()), "out": str(folder.absolute())}
         await self._say(replaced(self.feed.send, own))
         while True:
-            answers = [await self._say(replaced(word, own)) for word in self.feed.done]
-            if all(re.search(self.feed.idle, answer) for answer in answers):
-                break
+            for word in self.feed.done:
+                if not re.search(self.feed.idle, await self._say(replaced(word, own))):
+                    break  # the others would say nothing new
+            else:
+                return "", 0
             await asyncio.sleep(POLL_S)
-        return "", 0
 
     async def _say(self, words: str) -> str:
         """Its answer, one line."""
@@ -240,14 +247,19 @@ class Sessions:
         self._services: dict[str, list[Service]] = {}
         self._started = 0
         self._warming: set[asyncio.Task[None]] = set()
+        self._freed = asyncio.Event()  # somebody waits for less, somewhere
 
     def warm(self, description: Description, words: Mapping[str, str], captures: int) -> None:
-        """Starts processes for so many captures that have the same addresses, before there is one."""
+        """Starts processes for so many captures that have the same addresses, before there is one.
+
+        One over a socket does for all of them; a second one is started when it can't keep up.
+        """
         assert description.feed is not None
         known = self._services.setdefault(key_of(description, words), [])
         known[:] = [service for service in known if not service.spent]
-        for _ in range(min(captures, MOST_SERVICES) - len(known)):
-            known.append(self._new(description, description.feed, known))
+        wanted = min(captures, MOST_SERVICES) if description.feed.pipe else 1
+        for _ in range(wanted - len(known)):
+            known.append(self._new(description, description.feed))
             task = asyncio.create_task(self._start(known[-1], words))
             self._warming.add(task)
             task.add_done_callback(self._warming.discard)
@@ -267,17 +279,34 @@ class Sessions:
         self, description: Description, capture: Path, words: Mapping[str, str], folder: Path
     ) -> tuple[str, int, int]:
         """What it says of a capture, the frames before it, and how long that took. Raises Failed, OSError."""
-        pairs = pairs_of(capture)
-        service = self._service(description, words, pairs)
+        assert description.feed is not None
+        given = as_stream(capture) if description.feed.pipe else Given(capture)
+        while (service := self._service(description, words, given.pairs)) is None:
+            self._freed.clear()
+            await self._freed.wait()
+        service.waiting += 1
+        try:
+            return await self._read(service, given, words, folder)
+        except Spent:
+            return await self.read(description, capture, words, folder)
+        finally:
+            service.waiting -= 1
+            self._freed.set()
+
+    async def _read(
+        self, service: Service, given: Given, words: Mapping[str, str], folder: Path
+    ) -> tuple[str, int, int]:
+        """As read(), by this process, when its turn has come. Raises Spent, Failed, OSError."""
+        description = service.description
         async with service.lock:
             started = time.monotonic_ns()
             if service.spent:  # it could not be warmed up
-                return await self.read(description, capture, words, folder)
+                raise Spent
             try:
                 async with asyncio.timeout(description.timeout_ns / 1e9):
                     if not service.started:
                         await service.start(words)
-                    text, before = await service.read(capture, words, folder)
+                    text, before = await service.read(given, words, folder)
             except TimeoutError:
                 raise self._lost(
                     service, f"it was not done within {description.timeout_ns / 1e9:g} s"
@@ -303,27 +332,34 @@ class Sessions:
         service.close()
         return Failed(f"{text}; it said: {said}" if said else text)
 
-    def _service(self, description: Description, words: Mapping[str, str], pairs: set[bytes]) -> Service:
-        """One that has seen none of these addresses; it is theirs from here on."""
+    def _service(
+        self, description: Description, words: Mapping[str, str], pairs: set[bytes]
+    ) -> Service | None:
+        """One that has seen none of these addresses; it is theirs from here on. None while all are busy."""
         assert description.feed is not None
         key = key_of(description, words)
         known = self._services.setdefault(key, [])
         known[:] = [service for service in known if not service.spent]
         # Over a socket captures are told apart by the monitor itself.
         fitting = [s for s in known if not description.feed.pipe or not s.pairs & pairs]
-        if fitting:
-            service = min(fitting, key=lambda s: s.lock.locked())
-        else:
-            service = self._new(description, description.feed, known)
+        service = min(fitting, key=lambda s: s.waiting, default=None)
+        if service is None or (service.waiting >= CROWDED and len(known) < MOST_SERVICES):
+            if len(known) >= MOST_SERVICES and not self._make_room(known):
+                return None
+            service = self._new(description, description.feed)
             known.append(service)
         service.pairs |= pairs
         return service
 
-    def _new(self, description: Description, feed: Feed, known: list[Service]) -> Service:
-        idle = [service for service in known if not service.lock.locked()]
-        if len(known) >= MOST_SERVICES and idle:
-            idle[0].close()
-            known.remove(idle[0])
+    def _make_room(self, known: list[Service]) -> bool:
+        """Ends one that nobody waits for, where there is one."""
+        idle = next((one for one in known if not one.waiting and not one.lock.locked()), None)
+        if idle is not None:
+            idle.close()
+            known.remove(idle)
+        return idle is not None
+
+    def _new(self, description: Description, feed: Feed) -> Service:
         self._started += 1
         folder = self._workdir / f"session-{self._started}-{description.name}"
         return (PipeService if feed.pipe else SocketService)(description, feed, self._place, folder)
@@ -336,25 +372,28 @@ def key_of(description: Description, words: Mapping[str, str]) -> str:
     return repr((description.read.words, description.files, sorted(shared.items())))
 
 
-def stream_of(capture: Path) -> tuple[bytes, int]:
-    """A capture's frames as records, with the mark at the end; and their number."""
-    target = BytesIO()
-    writer, frames, time_ns = Writer(target), 0, 0
+@dataclass(slots=True)
+class Given:
+    """A capture as a process is given it."""
+
+    capture: Path
+    stream: bytes = b""  # its frames as records, with the mark at the end
+    frames: int = 0
+    pairs: set[bytes] = field(default_factory=set)  # addresses that talk in it
+
+
+def as_stream(capture: Path) -> Given:
+    """For who is fed through a pipe. What is not IP on Ethernet is one pair."""
+    given, target, time_ns = Given(capture), BytesIO(), 0
+    writer = Writer(target)
     with capture.open("rb") as source:
         for frame in Reader(source):
             writer.write(frame.time_ns, frame.data, frame.wire_len)
-            frames, time_ns = frames + 1, frame.time_ns
+            given.pairs.add(pair_of(frame.data))
+            given.frames, time_ns = given.frames + 1, frame.time_ns
     writer.write(time_ns, MARK)
-    return target.getvalue()[HEAD_LEN:], frames
-
-
-def pairs_of(capture: Path) -> set[bytes]:
-    """The pairs of addresses that talk in a capture (IP on Ethernet); whatever else is there is one pair."""
-    found: set[bytes] = set()
-    with capture.open("rb") as source:
-        for frame in Reader(source):
-            found.add(pair_of(frame.data))
-    return found
+    given.stream = target.getvalue()[HEAD_LEN:]
+    return given
 
 
 def pair_of(frame: bytes) -> bytes:

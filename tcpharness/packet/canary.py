@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from struct import Struct
 
+from tcpharness.packet.address import address_bytes
+
 MAC_HEAD = b"\x06cana"
 NOBODY = b"\x0acan"
 NOT_CANARY = "not (ether[6:4] == 0x0663616e)"  # as a capture filter
@@ -105,7 +107,7 @@ def place_of(address: str) -> tuple[int, int] | None:
     """(vantage, conversation) of one of its addresses; None for any other."""
     if not address.startswith(("198.1", "2001:2:")):
         return None
-    packed = ip_address(address).packed
+    packed = address_bytes(address)
     if len(packed) == 4:
         return (packed[2], packed[3]) if packed[:2] in (b"\xc6\x12", b"\xc6\x13") else None
     return (packed[7], packed[15]) if packed[:6] == b"\x20\x01\0\x02\0\0" else None

@@ -15,7 +15,7 @@ from typing import Any
 
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.finding import LEVELS, FlowKey, Level
-from tcpharness.packet.address import address_text
+from tcpharness.packet.address import address_bytes, address_text
 from tcpharness.record.finding import MonitorFinding
 from tcpharness.record.formats import Records
 from tcpharness.record.path import first, text_of, values
@@ -24,11 +24,12 @@ from tcpharness.scenario.monitor_check import used_fields
 from tcpharness.scenario.problem import listed
 
 MOST_TEXT = 300
+MOST_DECIDED = 1000
 
 
 def findings_of(description: Description, records: Iterable[Any]) -> list[MonitorFinding]:
     """All findings, in the records' order."""
-    rules = Rules(description.names)
+    rules = rules_of(description.names)
     return [finding for record in records for finding in of_record(description, rules, record)]
 
 
@@ -59,7 +60,7 @@ def of_record(description: Description, rules: Rules, record: Any) -> Iterator[M
     if not is_meant(description, record):
         return
     own = [text_of(value) for path in description.fields.name for value in values(record, path)]
-    fitting = most_specific(rules.fitting(own, record))
+    fitting = rules.fitting(own, record)
     for rule in fitting:
         finding = made(description, record, rule.name, own, rule)
         if finding.count:
@@ -78,6 +79,12 @@ def is_meant(description: Description, record: Any) -> bool:
     return all(holds(test, record) for test in output.only)
 
 
+@lru_cache(maxsize=64)
+def rules_of(names: tuple[NameRule, ...]) -> Rules:
+    """Kept from capture to capture, with what they have decided."""
+    return Rules(names)
+
+
 class Rules:
     """The names of a description, found by the monitor's own or by their conditions."""
 
@@ -88,9 +95,21 @@ class Rules:
         for place, rule in enumerate(rules):
             for name in rule.own:
                 self._named.setdefault(name, []).append(place)
+        self._tested = sorted({test.field for rule in rules for group in rule.when for test in group})
+        self._decided: dict[tuple[object, ...], list[NameRule]] = {}
 
-    def fitting(self, own: Iterable[str], record: Any) -> list[NameRule]:
-        """Those that a record fits, in their order."""
+    def fitting(self, own: Sequence[str], record: Any) -> list[NameRule]:
+        """Those that a record fits, the most specific ones. Most records differ in nothing that is tested."""
+        key = (*own, *(text_of(values(record, path)) for path in self._tested))
+        known = self._decided.get(key)
+        if known is None:
+            known = most_specific(self._decide(own, record))
+            if len(self._decided) < MOST_DECIDED:
+                self._decided[key] = known
+        return known
+
+    def _decide(self, own: Iterable[str], record: Any) -> list[NameRule]:
+        """In their order."""
         places = {place for name in own for place in self._named.get(name, ())}
         places.update(place for place in self._conditional if is_so(self._rules[place], record))
         return [self._rules[place] for place in sorted(places)]
@@ -226,10 +245,8 @@ def address_of(value: Any) -> str | None:
 
 @lru_cache(maxsize=4096)
 def spelled(text: str) -> str | None:
-    from ipaddress import ip_address
-
     try:
-        return address_text(ip_address(text.strip("[]").partition("%")[0]).packed)
+        return address_text(address_bytes(text.strip("[]").partition("%")[0]))
     except ValueError:
         return None
 

@@ -31,8 +31,16 @@ def _members(value: Any, step: str) -> Iterable[Any]:
 
 def values(record: Any, path: str) -> list[Any]:
     """What stands there, lists of plain values taken apart; nothing where it is missing, null or empty."""
-    if type(record) is dict and type(plain := record.get(path)) is str:  # most are
-        return [plain] if plain else []
+    if type(record) is dict:  # most are plain, one step down at most
+        plain = record.get(path)
+        if plain is None and path not in record:
+            step, _, rest = path.partition(".")
+            below = record.get(step)
+            if below is None and step != "*":
+                return []
+            plain = below.get(rest) if type(below) is dict else None
+        if type(plain) is str or type(plain) is int:
+            return [plain] if plain != "" else []
     found: list[Any] = []
     for value in every(record, path):
         found += value if isinstance(value, list) else [value]
@@ -41,7 +49,11 @@ def values(record: Any, path: str) -> list[Any]:
 
 def first(record: Any, paths: Iterable[str]) -> Any:
     """The first value at the first path that has one."""
-    return next((value for path in paths for value in values(record, path)), None)
+    for path in paths:
+        found = values(record, path)
+        if found:
+            return found[0]
+    return None
 
 
 def text_of(value: Any) -> str:

@@ -16,6 +16,7 @@ from tcpharness.lab.spawner import Spawner
 from tcpharness.monitor.library import load_shipped
 from tcpharness.monitor.post import Post
 from tcpharness.monitor.room import MonitorRoom
+from tcpharness.monitor.session import MOST_SERVICES
 from tcpharness.packet.encode import Frame, encode
 from tcpharness.packet.pcap import Writer
 from tcpharness.packet.segment import flags_value
@@ -135,6 +136,24 @@ def test_addresses_that_it_has_seen_go_to_another_process(spawner: Spawner, tmp_
     processes = [outcome.findings[0].name for outcome in in_room(spawner, tmp_path, work)]
     assert processes[0] == processes[1]
     assert processes[2] == processes[3] != processes[0]
+
+
+def test_of_many_captures_with_the_same_addresses_some_wait(spawner: Spawner, tmp_path: Path) -> None:
+    captures = [capture(tmp_path, f"c{n}", [n]) for n in range(2 * MOST_SERVICES)]
+    started: list[int] = []
+    read = reader(counter(), tmp_path)
+
+    async def work(room: MonitorRoom) -> list[MonitorOutcome]:
+        reading = [asyncio.ensure_future(read(room, each)) for each in captures]
+        while any(not task.done() for task in reading):
+            started.append(len(list(tmp_path.glob("session-*"))))
+            await asyncio.wait(reading, timeout=0.01)
+        return [task.result() for task in reading]
+
+    outcomes = in_room(spawner, tmp_path, work)
+    assert [outcome.error for outcome in outcomes] == [None] * len(captures)
+    assert [names(outcome)[0] for outcome in outcomes] == [(f"port{n}", 1) for n in range(len(captures))]
+    assert max(started) <= MOST_SERVICES
 
 
 TROUBLE = {
