@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 
 from tcpharness.analysis.catalog import BY_NAME
@@ -44,7 +45,13 @@ def overview() -> str:
     kinds: dict[str, list[str]] = {"detector": list(BY_NAME)}
     for term in TERMS:
         kinds.setdefault(term.kind, []).append(term.name)
-    return "\n\n".join(f"{kind}s\n{wrapped(', '.join(names))}" for kind, names in kinds.items())
+    return "\n\n".join(f"{plural(kind)}\n{wrapped(', '.join(names))}" for kind, names in kinds.items())
+
+
+def plural(kind: str) -> str:
+    """`match of a fault` -> `matches of a fault`."""
+    noun, rest = re.fullmatch(r"(.*?)((?: (?:of|on) .*)?)", kind, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f"{noun}{'es' if noun.endswith(('ch', 's')) else 's'}{rest}"
 
 
 def wrapped(text: str) -> str:

@@ -1,13 +1,9 @@
-"""Words of faults and scripts, each with an example; docs/vocabulary.md is made of them, and of the lab's."""
+"""Words of faults, each with an example: what `tcpharness explain` says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from tcpharness.report.glossary_lab import CONDITIONS, EVENTS, IMPAIRMENTS
 from tcpharness.report.term import Term
-from tcpharness.scenario.fault_keys import ACTION, MATCH_KEYS
-from tcpharness.scenario.script_keys import STEP_KEYS
+from tcpharness.scenario.fault_keys import ACTION, FIELD_KEYS, MATCH_KEYS, OPTIONS, STATES
 
 # What a fault's `when` can ask about a frame; header fields by their names take a number each.
 MATCHES = {
@@ -36,21 +32,28 @@ ACTIONS = {
     "inject": "{inject: {to: client, flags: R, seq: rcv_nxt}}",
     "kill": "{kill: server}",
 }
-NUMBERS = {"sack_ok": "on", "df": "on"}  # header fields that are no numbers
-
-# Lines of scripts: what is written, and what it means.
-SEGMENTS = (
-    ("S 0:0(0) win 1000 <mss 1460>", "A SYN, its window field and an option, as tcpdump prints it."),
-    ("P. 1:6(5) ack 1", "PSH and ACK, bytes 1 to 5 of the stream; numbers are relative to the initial ones."),
-    ("R =7000:7000(0)", "The number as it is on the wire."),
-    ("P?. 1:6(5) ack 1", "Expected: PSH may be set or not."),
-    ("S. 0:0(0) ack 1 <mss, no wscale>", "Expected: with any MSS, and without window scaling."),
-    (". 1:1(0) ack 1 <TS val 101 ecr last>", "Sent: echoes the last timestamp that came."),
-    (". 1:1(0) ack 1 <sack 1 {101:201}>", "A SACK block of the other side's stream, relative as well."),
-    ('P. 1:6(5) ack 1 [payload "HELLO"]', "The payload; in brackets also ttl, tos, id, df, mf and more."),
-    ("P. 1:6(5) ack 1 [cksum bad]", "Sent with a wrong checksum; expected: damaged."),
-    ("icmp frag_needed mtu 1280", "Sent: an ICMP error about the segment that came last."),
-)
+# What an action is told besides; header fields (`set`, `inject`) and a route's metrics have their own names.
+PARTS = {
+    "corrupt": {"byte": "do: {corrupt: {byte: 3}}", "bit": "do: {corrupt: {byte: 3, bit: 7}}",
+                "checksum": "do: {corrupt: {byte: 3, checksum: fix}}"},
+    "set": {"flags": "do: {set: {flags: S.}}", "strip": "do: {set: {strip: [wscale, sack]}}",
+            "checksum": "do: {set: {ttl: 3, checksum: keep}}"},
+    "inject": {"to": "do: {inject: {to: server, flags: R}}", "from": "do: {inject: {to: client, from: server, flags: R}}",
+               "flags": "do: {inject: {flags: F.}}", "seq": "do: {inject: {flags: R, seq: rcv_nxt + 1}}",
+               "ack": "do: {inject: {flags: ., ack: out_of_window}}", "text": "do: {inject: {text: GOODBYE}}"},
+    "kill": {"endpoint": "do: {kill: {endpoint: server}}", "signal": "do: {kill: {endpoint: server, signal: TERM}}"},
+    "firewall": {"on": "do: {firewall: {on: server, open: 105}}", "open": "do: {firewall: {on: server, open: [80, 105]}}",
+                 "closed": "do: {firewall: {on: server, closed: 105}}",
+                 "filtered": "do: {firewall: {on: server, filtered: 105}}",
+                 "policy": "do: {firewall: {on: server, policy: drop}}",
+                 "established": "do: {firewall: {on: server, closed: 105, established: on}}"},
+    "route": {"on": "do: {route: {on: client, to: server, mtu: 1300}}", "to": "do: {route: {on: client, to: default, via: router}}",
+              "via": "do: {route: {on: client, to: 192.0.2.0/24, via: router}}",
+              "unreachable": "do: {route: {on: client, to: server, unreachable: on}}"},
+    "address": {"on": "do: {address: {on: server}}", "interface": "do: {address: {on: server, interface: eth0}}",
+                "gone": "do: {address: {on: server, gone: off}}"},
+}  # fmt: skip
+OTHER_FIELDS = {"sack_ok": "on", "df": "on"}  # header fields that are no numbers
 
 
 def _match(name: str, example: str) -> Term:
@@ -73,79 +76,46 @@ def _action(name: str, example: str) -> Term:
     )
 
 
+def _word(name: str, meaning: str, watch: str, *also: str) -> Term:
+    return Term(name, "word of a fault", meaning, watch, "docs/faults.md", also)
+
+
+WORDS = (
+    _word(
+        "rcv_nxt",
+        "`next`: what the pretended sender would send next. `rcv_nxt`: what the receiver acknowledged last, the one"
+        " number at which a reset is believed (RFC 5961 3.2). `in_window`: half a window beyond. `out_of_window`: a"
+        " megabyte behind the window's end. Each with + or - a number; or a number as on the wire.",
+        "do: {inject: {to: client, flags: R, seq: rcv_nxt + 1}}; `ack` takes the same words about the other stream.",
+        "next", "in_window", "out_of_window",
+    ),
+    _word(
+        "strip",
+        f"TCP options that are taken out ({', '.join(OPTIONS)}); NOPs take their place, and the checksum follows.",
+        "do: {set: {strip: [wscale, sack]}}",
+    ),
+    _word(
+        "connection state",
+        "As the frame itself makes it: syn_sent by a SYN, syn_received by its SYN-ACK, established by the ACK of"
+        " that, closing by the first FIN, closed by the last ACK or any RST.",
+        "when: {from: client, state: established}",
+        *STATES,
+    ),
+    _word(
+        "has",
+        "At least these flags, whatever else is set. Without it exactly these: R does not mean R. (RST and ACK).",
+        "when: {from: server, flags: has R}",
+    ),
+    _word(
+        "fired",
+        "A fault has fired, or an event has happened: in an endpoint's or a script's pause, and for other faults.",
+        "do: [pause: {until: cut fired}, send: 1 KiB]; when: {after: cut, wait: 500ms}",
+    ),
+)  # fmt: skip
+
 FAULT_WORDS = (
     *(_match(name, example) for name, example in MATCHES.items()),
+    *(_match(name, f"{name}: {OTHER_FIELDS.get(name, '7')}") for name in FIELD_KEYS),
     *(_action(name, example) for name, example in ACTIONS.items()),
+    *WORDS,
 )
-
-
-def vocabulary() -> str:
-    """docs/vocabulary.md."""
-    return "\n".join([*_head(), *_faults(), *_lab(), *_scripts()]) + "\n"
-
-
-def _head() -> list[str]:
-    return [
-        "# Vocabulary",
-        "",
-        "Everything that a scenario can make go wrong, a line and an example each. `tcpharness explain WORD` says the",
-        "same. The pages behind the links say what is meant where that could be doubted. This page is made from the",
-        "tables that read scenarios; a test holds it to them.",
-        "",
-    ]
-
-
-def _table(rows: Iterator[tuple[str, str, str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return ["| word | means | example |", "|---|---|---|"] + [
-        f"| `{word}` | {about} | `{example}` |" for word, about, example in cells
-    ]
-
-
-def _faults() -> list[str]:
-    known = {**MATCHES, **{c.name: c.watch.removeprefix("when: {").removesuffix("}") for c in CONDITIONS}}
-    fields = [(name, key.about, f"{name}: {NUMBERS.get(name, '7')}") for name, key in MATCH_KEYS.items()]
-    matches = [(name, about, known.get(name, example)) for name, about, example in fields]
-    return [
-        "## Which frame, or when: `when` ([faults.md](faults.md), [time.md](time.md))",
-        "",
-        *_table((name, about, f"when: {{{example}}}") for name, about, example in matches),
-        "",
-        "## What is done with it: `do` ([faults.md](faults.md))",
-        "",
-        *_table((name, ACTION.verbs[name].about, f"do: {example}") for name, example in ACTIONS.items()),
-        "",
-    ]
-
-
-def _lab() -> list[str]:
-    return [
-        "## What is done to the lab: `do` as well ([time.md](time.md))",
-        "",
-        *_table((term.name, term.meaning, _example(term.watch, "do: ")) for term in EVENTS),
-        "",
-        "## What a link does to every frame ([impairments.md](impairments.md))",
-        "",
-        *_table((term.name, term.meaning, term.watch.split(";")[0]) for term in IMPAIRMENTS),
-        "",
-    ]
-
-
-def _example(watch: str, from_word: str) -> str:
-    return watch[watch.index(from_word) :].removesuffix("}]")
-
-
-def _scripts() -> list[str]:
-    return [
-        "## What a scripted peer does: steps of `script` ([scripts.md](scripts.md))",
-        "",
-        "| word | means |",
-        "|---|---|",
-        *(f"| `{name}` | {key.about} |" for name, key in STEP_KEYS.items()),
-        "",
-        "## Segments in one line",
-        "",
-        "| written | means |",
-        "|---|---|",
-        *(f"| `{written}` | {about} |" for written, about in SEGMENTS),
-    ]

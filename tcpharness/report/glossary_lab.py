@@ -55,6 +55,24 @@ IMPAIRMENTS = (
     ),
 )  # fmt: skip
 
+# Words below an impairment.
+IMPAIRMENT_PARTS = {
+    word: {part: f"links: [{{join: [client, server], {example}}}]" for part, example in parts.items()}
+    for word, parts in {
+        "jitter": {
+            "by": "delay: 20ms, jitter: {by: 2ms}",
+            "shape": "delay: 20ms, jitter: {by: 2ms, shape: normal}",
+        },
+        "loss": {
+            "enter": "loss: {enter: 1%, leave: 25%}",
+            "leave": "loss: {enter: 1%, leave: 50%}",
+            "bad": "loss: {enter: 1%, leave: 25%, bad: 90%}",
+            "good": "loss: {enter: 1%, leave: 25%, good: 0.1%}",
+        },
+        "reorder": {"chance": "reorder: {chance: 2%}", "by": "reorder: {chance: 2%, by: 3}"},
+    }.items()
+}
+
 EVENTS = (
     _event(
         "down",

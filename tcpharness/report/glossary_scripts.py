@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+from tcpharness.packet.icmp import KINDS
 from tcpharness.report.term import Term
 
 PAGE = "docs/scripts.md"
+
+
+# A step of a script with each word.
+STEPS = {
+    "send": "send: S 0:0(0) win 1000 <mss 1460>",
+    "expect": "expect: S. 0:0(0) ack 1 <mss, no wscale>",
+    "any of": "any of: {open: [expect: S.], closed: [expect: R.]}",
+    "repeat": "{repeat: [expect: P?., send: .], times: 5}",
+    "pause": "pause: {until: server blocked}",
+    "after": "{send: R 1:1(0), after: 50ms}",
+    "times": '{expect: . ack 6, times: "1..3"}',
+    "within": "{expect: S. ack 1, within: 2s}",
+    "for": "{expect: nothing, for: 200ms}",
+}
+
+# Lines of scripts: what is written, and what it means.
+SEGMENTS = (
+    ("S 0:0(0) win 1000 <mss 1460>", "A SYN, its window field and an option, as tcpdump prints it."),
+    ("P. 1:6(5) ack 1", "PSH and ACK, bytes 1 to 5 of the stream; numbers are relative to the initial ones."),
+    ("R =7000:7000(0)", "The number as it is on the wire."),
+    ("P?. 1:6(5) ack 1", "Expected: PSH may be set or not."),
+    ("S. 0:0(0) ack 1 <mss, no wscale>", "Expected: with any MSS, and without window scaling."),
+    (". 1:1(0) ack 1 <TS val 101 ecr last>", "Sent: echoes the last timestamp that came."),
+    (". 1:1(0) ack 1 <sack 1 {101:201}>", "A SACK block of the other side's stream, relative as well."),
+    ('P. 1:6(5) ack 1 [payload "HELLO"]', "The payload; in brackets also ttl, tos, id, df, mf and more."),
+    ("P. 1:6(5) ack 1 [cksum bad]", "Sent with a wrong checksum; expected: damaged."),
+    ("icmp frag_needed mtu 1280", "Sent: an ICMP error about the segment that came last."),
+)
 
 
 def word(name: str, meaning: str, watch: str, *also: str) -> Term:
@@ -42,6 +71,35 @@ SCRIPT_WORDS = (
         "`any of: {open: [expect: S.], closed: [expect: R.], filtered: [{expect: nothing, for: 300ms}]}` and"
         " `endpoints: {scan: {took: {open: 2, closed: 38}}}`.",
         "took",
+    ),
+    word(
+        "pause",
+        "Waits for a time, or until an endpoint is in some state or a fault has fired.",
+        f"`{STEPS['pause']}`, `pause: 50ms`. An endpoint's own step `pause` is the same.",
+    ),
+    word(
+        "after",
+        "Sends its segment this long after the step before.",
+        f"`{STEPS['after']}`",
+    ),
+    word(
+        "within",
+        "The segment, or one of the alternatives, comes at the latest after this; 5 s where nothing is said. What does not"
+        " come is the error `silence`.",
+        f"`{STEPS['within']}`",
+    ),
+    word(
+        "for",
+        "`expect: nothing` demands that no segment comes for so long.",
+        f"`{STEPS['for']}`",
+        "nothing",
+    ),
+    word(
+        "icmp",
+        "Sends an ICMP error about the segment that came last: net_unreachable, host_unreachable, port_unreachable,"
+        " frag_needed (with mtu), admin_prohibited, ttl_exceeded; ICMPv6's own where the scenario is IPv6.",
+        "`send: icmp frag_needed mtu 1280`",
+        *KINDS,
     ),
     word(
         "times",
