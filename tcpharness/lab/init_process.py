@@ -316,7 +316,10 @@ def _exec(work: Run, fds: list[int]) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     if work.most_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (work.most_bytes, work.most_bytes))
-    os.execvpe(work.argv[0], work.argv, os.environ if work.env is None else work.env)
+    try:
+        os.execvpe(work.argv[0], work.argv, os.environ if work.env is None else work.env)
+    except FileNotFoundError as error:  # it names the last place of PATH, and nobody asked for that
+        raise FileNotFoundError(error.errno, error.strerror, work.argv[0]) from None
 
 
 def _own_view(hosts_file: str) -> None:

@@ -7,10 +7,11 @@ last line shows what is running.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import TextIO
 
 from tcpharness.scenario.model import Case
-from tcpharness.verdict.result import Result
+from tcpharness.verdict.result import Result, Verdict
 
 COLOURS = {"pass": "32", "fail": "31", "void": "35", "skip": "33"}
 CLEAR_LINE = "\r\x1b[K"
@@ -92,11 +93,21 @@ def failure_text(result: Result) -> str:
         lines.append("  it would also have failed:")
     for failure in verdict.failures:
         lines += ["  " + line for line in str(failure).splitlines()]
+    lines += [f"  {line}" for line in other_monitors(verdict)]
     lines += [f"  note: {note}" for note in verdict.notes]
     if result.out_dir:
         lines.append(f"  kept in {result.out_dir}")
     lines.append(f"  again: {again(result)}")
     return "\n".join(lines)
+
+
+def other_monitors(verdict: Verdict) -> Iterator[str]:
+    """Those of a case that did not pass because of others, or that could not be had."""
+    expected = [own for own in verdict.monitors if own.expected]
+    yield from dict.fromkeys(f"skip: {own.reason}" for own in expected if own.outcome == "skip")
+    passed = [f"{own.monitor} at {own.vantage}" for own in expected if own.outcome == "pass"]
+    if passed:
+        yield f"passed all the same: {', '.join(passed)}"
 
 
 def again(result: Result) -> str:

@@ -72,7 +72,7 @@ def _says_something(made: Description) -> Iterator[Problem]:
         yield "names", "its own names are compared, but no field holds them; expected fields: {name: ...}"
     groups = {g for text in made.output.pattern for g in re.compile(text).groupindex}
     if made.output.pattern and (missing := sorted(used_fields(made) - groups)):
-        yield "output", f"no group of the pattern is called {missing[0]}; {one_of(sorted(groups))}"
+        yield "output", f"no group of the pattern is called {' or '.join(missing)}; {one_of(sorted(groups))}"
 
 
 def used_fields(made: Description) -> set[str]:

@@ -20,6 +20,8 @@ MONITORS_FILE = Table(
     lambda fields: fields.get("monitors"),
 )
 
+WANTED = "a monitor's description"
+
 
 def load_description(text: str | bytes, file: str) -> Description:
     """The monitor that a file describes. Raises ScenarioErrors, with `file:line:column` of each mistake."""
@@ -30,7 +32,7 @@ def load_description(text: str | bytes, file: str) -> Description:
 
 def load_monitors(text: str | bytes, file: str) -> tuple[MonitorUse, ...]:
     """A file that describes one monitor, or has `monitors:` as scenarios have. Raises ScenarioErrors."""
-    tree = read_tree(text, file)
+    tree = read_tree(text, file, WANTED)
     if tree.root is None or "monitors" not in keys_of(tree.root):
         description = load_description(text, file)
         return (MonitorUse(description.name, description.at, description=description),)
@@ -43,7 +45,7 @@ def keys_of(root: Node) -> list[str]:
 
 
 def _load(text: str | bytes, file: str, table: Table, wanted: str) -> Any:
-    tree = read_tree(text, file)
+    tree = read_tree(text, file, WANTED)
     problems = list(tree.problems)
     made = None
     if tree.root is not None and tree.root.kind == "mapping":

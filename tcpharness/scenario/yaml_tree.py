@@ -110,11 +110,11 @@ class Tree:
     problems: list[Problem]
 
 
-def read_tree(text: str | bytes, file: str) -> Tree:
-    """The tree of a file, and what is wrong with it as YAML. Never raises."""
+def read_tree(text: str | bytes, file: str, wanted: str = "a scenario") -> Tree:
+    """The tree of a file, and what is wrong with it as YAML; `wanted` is what it should be. Never raises."""
     try:
         decoded = _decoded(text, file)
-        return _Composer(decoded, file).compose()
+        return _Composer(decoded, file, wanted).compose()
     except ScenarioErrors as errors:
         return Tree(None, errors.problems)
 
@@ -152,9 +152,10 @@ def _place(file: str, text: str, offset: int) -> Place:
 class _Composer:
     """Builds the tree from the parser's events with a stack of its own."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, wanted: str) -> None:
         self.text = text
         self.file = file
+        self.wanted = wanted
         self.problems: list[Problem] = []
         self.anchors: dict[str, Node] = {}
         self.open: list[tuple[Node, str | None, list[Node]]] = []  # collection, anchor, children
@@ -174,7 +175,7 @@ class _Composer:
             if not self.problems:  # a tab says better why it failed
                 self._syntax(error)
         if self.root is None and not self.problems:
-            self._problem(1, 1, "the file is empty; expected a scenario")
+            self._problem(1, 1, f"the file is empty; expected {self.wanted}")
         return Tree(self.root, self.problems)
 
     def _take(self, event: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from reading_lab import LOST_SYN, played, verdict_of
 
 from tcpharness.lab.spawner import Spawner
+from tcpharness.report.terminal import failure_text
 
 pytestmark = pytest.mark.netns
 
@@ -81,6 +82,11 @@ BROKEN = {
         "its output can't be read to its end: line 2 is no JSON (Unterminated string starting at)",
         "",
     ),
+    "not there, without a shell": (
+        '{read: [no-such-monitor, "{pcap}"], output: {format: jsonl}, fields: {name: n}}',
+        "it can't be started: [Errno 2] No such file or directory: 'no-such-monitor'",
+        "",
+    ),
     "wrong fields": (
         described(r': {pcap}; echo "{\"sid\": 1}"'),
         "the description matches nothing: none of its 1 records has any of n; the first has sid",
@@ -104,6 +110,7 @@ def test_a_broken_one_is_void_and_leaves_others_alone(how: str, spawner: Spawner
     assert f"x.yaml:13:30: broken at client: {says}" in broken.reason
     assert also in broken.reason
     assert verdict_of(result, "ours").outcome == "pass"
+    assert "passed all the same: ours at client" in failure_text(result)
     assert result.verdict.outcome == "void"
     assert result.verdict.reason == broken.reason
     assert all(f.stat().st_size <= 1 << 24 for f in tmp_path.rglob("*") if f.is_file())

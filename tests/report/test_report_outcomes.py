@@ -15,7 +15,7 @@ from tcpharness.report.as_json import results_as_json
 from tcpharness.report.junit import printable, results_as_junit
 from tcpharness.report.terminal import Terminal, case_text, failure_text
 from tcpharness.scenario.model import Place
-from tcpharness.verdict.result import Failure, Verdict
+from tcpharness.verdict.result import Failure, MonitorVerdict, Verdict
 
 Golden = Callable[[str, str], None]
 ALL = ("pass", "fail", "void", "skip")
@@ -33,6 +33,21 @@ def test_colours_only_on_a_terminal() -> None:
 
 def test_a_pass_needs_no_words() -> None:
     assert failure_text(result("pass")) == ""
+
+
+def test_monitors_beside_one_that_failed_are_told_of() -> None:
+    own = [
+        MonitorVerdict("tshark", "client", "void", True, "x.yaml:1:1: tshark at client: killed"),
+        MonitorVerdict("ours", "client", "pass", True),
+        MonitorVerdict("ours", "server", "pass", True),
+        MonitorVerdict("absent", "client", "skip", True, "x.yaml:1:9: absent: no such program"),
+        MonitorVerdict("unasked", "client", "pass", False),
+    ]
+    void = replace(result("void"), verdict=replace(result("void").verdict, monitors=own))
+    assert failure_text(void).splitlines()[-4:-2] == [
+        "  skip: x.yaml:1:9: absent: no such program",
+        "  passed all the same: ours at client, ours at server",
+    ]
 
 
 def test_plain_lines(golden: Golden) -> None:

@@ -53,6 +53,7 @@ MISTAKES = [
     ("output: {format: jsonl}\nnames: {reset: 1}", "m.yaml:4:1: its own names are compared, but no field holds them"),
     ("output: {format: jsonl}\nnames: {reset: {n: '> x'}}", 'm.yaml:4:20: "> x" compares with no number'),
     ("output: {format: lines, pattern: '(?P<a>.)'}\nfields: {name: b}", "no group of the pattern is called b"),
+    ("output: {format: lines, pattern: '(?P<a>.)'}\nfields: {name: b, time: c}", "no group of the pattern is called b or c"),
     ("output: {format: jsonl}\nfields: {nam: b}", 'm.yaml:4:10: unknown key "nam" in monitor fields, did you mean "name"'),
     ("fields: {name: b}", 'm.yaml:1:1: monitor description without "output"'),
     ("output: {format: jsonl}\nfields: {name: b}\nready: up", 'm.yaml:5:1: "ready" means nothing without live'),
@@ -90,6 +91,12 @@ def test_slips_in_a_command(command: str, problem: str) -> None:
     with pytest.raises(ScenarioErrors) as errors:
         load_description(text, "m.yaml")
     assert problem in str(errors.value)
+
+
+def test_an_empty_file_should_have_been_a_description() -> None:
+    with pytest.raises(ScenarioErrors) as errors:
+        load_description("", "m.yaml")
+    assert str(errors.value) == "m.yaml:1:1: the file is empty; expected a monitor's description"
 
 
 IN_SCENARIOS = [
