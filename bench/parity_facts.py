@@ -58,6 +58,7 @@ class Facts:
     crossed: bool  # the SYN-ACK of a side that had sent a SYN itself (simultaneous open)
     acks_damaged: bool  # it acknowledges a segment that came with a bad checksum
     continued: bool  # between ports that had a connection before, and not begun by a SYN
+    replayed: bool  # its SYN's number began another connection before
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,12 @@ class Watch:
     first: dict[frozenset[tuple[str, int]], int] = field(
         default_factory=dict
     )  # of each pair of ports, the frame
+    syns: dict[tuple[Way, int], int] = field(default_factory=dict)  # the frame where its flow began
 
     def note(self, segment: Segment, this: Side, other: Side) -> Hit | None:
         here, there = (segment.src, segment.sport), (segment.dst, segment.dport)
+        if segment.flags & SYN:
+            self.syns.setdefault(((*here, *there), segment.seq), this.flow.first_frame)
         before = self.passed.get((*here, *there))
         back = self.passed.get((*there, *here))
         began = this.flow.first_frame
@@ -118,6 +122,7 @@ class Watch:
         self.facts[segment.frame] = replace(
             facts_of(segment, this, other),
             continued=continued and not this.flow.first_flags & SYN,
+            replayed=self.replayed((*here, *there), this) or self.replayed((*there, *here), other),
             spoke=before is not None,
             follows_told=before is not None and seq_diff(segment.seq, before.end) > 0,
             follows_damaged=before is not None and segment.seq in before.damaged,
@@ -134,6 +139,10 @@ class Watch:
         before.take(segment, bool(this.usable))
         return None
 
+    def replayed(self, way: Way, side: Side) -> bool:
+        began: int = side.flow.first_frame
+        return self.syns.get((way, side.isn), began) < began
+
 
 def account(path: Path) -> Account:
     watch = Watch()
@@ -147,6 +156,8 @@ def by_frame(findings: list[Finding]) -> dict[int, list[Finding]]:
     found: dict[int, list[Finding]] = {}
     for finding in findings:
         found.setdefault(finding.frame, []).append(finding)
+        if "ack_frame" in finding.detail:  # it is about two frames
+            found.setdefault(int(finding.detail["ack_frame"]), []).append(finding)
     return found
 
 
@@ -197,6 +208,7 @@ def facts_of(segment: Segment, this: Side, other: Side) -> Facts:
         crossed=False,
         acks_damaged=False,
         continued=False,
+        replayed=False,
     )
 
 

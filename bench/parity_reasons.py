@@ -81,6 +81,10 @@ FAMILIES = {
 EVERYWHERE: tuple[tuple[str, Condition], ...] = (
     ("its ports were silent for a day: another connection", lambda f, n: f.continued),
     (
+        "the same connection was captured before, from SYN to end: it was played again",
+        lambda f, n: f.replayed,
+    ),
+    (
         "its IP header's checksum is bad (bad_ip_checksum): the rest is not looked at",
         lambda f, n: f.cksum == "ip",
     ),
@@ -98,6 +102,10 @@ ONLY_THEIRS: dict[str, tuple[tuple[str, Condition], ...]] = {
             lambda f, n: "corrupted_then_retransmitted" in n,
         ),
         ("a keep-alive or a window probe", lambda f, n: f.order in (KEEP_ALIVE, PROBE)),
+        (
+            "captured behind what answers it (wrong_direction_order)",
+            lambda f, n: "wrong_direction_order" in n,
+        ),
     ),
     "duplicate_ack": (
         ("nothing is outstanding (RFC 5681 2)", lambda f, n: f.outstanding <= 0),
@@ -120,6 +128,14 @@ ONLY_THEIRS: dict[str, tuple[tuple[str, Condition], ...]] = {
     "lost_segment": (("an ACK has told of those bytes before (ack_of_unseen)", lambda f, n: f.follows_told),),
     "ack_lost_segment": (
         ("beyond a gap that was told before", lambda f, n: f.acks_told and not f.unseen),
+        (
+            "of a segment that came with a bad checksum (checksum_bad_but_accepted)",
+            lambda f, n: f.acks_damaged,
+        ),
+        (
+            "its data was captured right behind it (wrong_direction_order)",
+            lambda f, n: f.unseen and "wrong_direction_order" in n,
+        ),
         ("a SYN-ACK that does not acknowledge the SYN", lambda f, n: bool(f.flags & SYN) and f.unseen),
     ),
     "keep_alive": (
@@ -157,7 +173,6 @@ ONLY_OURS: dict[str, tuple[tuple[str, Condition], ...]] = {
     ),
     "bad": (("cut short: its pseudo-header sum is all that can be known", lambda f, n: f.truncated),),
     "ack_lost_segment": (
-        ("nothing of the other direction was captured", lambda f, n: not f.heard),
         ("it acknowledges a segment that came with a bad checksum", lambda f, n: f.acks_damaged),
     ),
 }  # fmt: skip

@@ -340,6 +340,9 @@ class Analysis:
 
     def replace(self, old: Finding, new: Finding | None) -> None:
         """An earlier finding is better known now; it is among the last ones, so look from the end."""
+        if not old.count:
+            return  # it was taken back before
+        old.count = 0
         self.counts[old.name, old.kind, old.level] -= 1
         if new is not None:
             self.counts[new.name, new.kind, new.level] += 1

@@ -37,7 +37,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(path.super_packet, Sign.SUPER, "info", family="capture"),
     Detector(loss.duplicate_frame, Sign.COPY, "info", "RFC 6864", family="capture"),
     Detector(vantage.one_sided, Sign.END, "note", family="capture"),
-    Detector(vantage.wrong_direction_order, Sign.SYN, "note", family="capture"),
+    Detector(vantage.wrong_direction_order, Sign.SYN | Sign.LATE, "note", family="capture"),
     Detector(vantage.synack_unsolicited, Sign.END, "note", "RFC 9293 3.5", family="capture"),
     Detector(vantage.out_of_order_capture_timestamps, Sign(0), "note", family="capture"),
     # integrity
@@ -49,7 +49,8 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(integrity.bad_tcp_checksum, Sign.CKSUM, "error", "RFC 9293 3.1", family="checksum",
              counters=("TcpInCsumErrors",)),
     Detector(integrity.checksum_offload, Sign.CKSUM, "info", "RFC 1071", family="checksum",
-             kinds=("partial", "lso", "zeroed", "super", "rewritten")),
+             kinds=("partial", "lso", "zeroed", "super", "rewritten", "altered")),
+    Detector(integrity.checksum_bad_but_accepted, Sign.ACCEPTED, "note", "RFC 9293 3.1", family="checksum"),
     Detector(integrity.corrupted_then_retransmitted, Sign.REPAIRED, "error", "RFC 9293 3.1",
              family="checksum", counters=("TcpInCsumErrors",)),
     Detector(integrity.overlap_conflict, Sign.CONFLICT, "error", "RFC 9293 3.8.1", family="integrity"),

@@ -1,7 +1,7 @@
 # Widths for the compiled build; flow.py is the text, and runs as it is.
 cimport cython
 
-from tcpharness.analysis.order cimport look
+from tcpharness.analysis.order cimport is_copy_of_ack, is_copy_of_reset, look
 from tcpharness.analysis.resets cimport judge_reset
 from tcpharness.analysis.state cimport Block, Damaged, Flow, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, eight_bytes, four_bytes, seq_add, seq_diff
@@ -9,10 +9,11 @@ from tcpharness.packet.sums cimport sum16
 
 cdef bytes POSSIBLE
 cdef int ETHERNET
+cdef long long LATE_SYN_NS, LATE_SYN_BYTES, REPLAY_NS
 cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31, MASK
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int NOT_PSH, ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
-cdef long long BEGIN, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
+cdef long long ACCEPTED, BEGIN, S_COPY, S_SYN, HANDSHAKE, S_RST, S_FIN, CLOSED, DUP_ACK, DSACK, UNSEEN, ZERO, FULL, PROBE
 cdef long long ODD_SYN, ODD_BEGIN, MID_STREAM, REUSED, SYN_AGAIN, MISSING
 cdef int LEAST_MSS
 cdef frozenset ORDINARY
@@ -57,15 +58,27 @@ cpdef observe(Segment segment, Side this, Side other, long long signs)
 cpdef long long waited(Segment segment, Side this, Side other) except -1
 @cython.locals(data="bytes", addresses_at="Py_ssize_t", pseudo="long long")
 cpdef long long check_sums(Segment segment, Side this, bint verify) except -1
+@cython.locals(error="long long")
+cpdef long long doubtful_ip_sum(Segment segment, Side this) except -1
+cpdef bint same_before(long long error, long long mine, long long times, long long theirs, long long their_times) except -1
 cpdef long long doubtful_sum(Segment segment, Side this) except -1
+cpdef bint rewritten(Segment segment, Side this, Side other, long long error) except -1
+cpdef long long partial_error(Segment segment) except -1
+@cython.locals(before=Damaged, last=Damaged)
+cpdef bint altered(Segment segment, Side this, Side other) except -1
 @cython.locals(signs="long long")
 cpdef long long path(Segment segment, Side this) except -1
 cpdef bint odd_syn(Segment segment) except -1
 @cython.locals(data="bytes", at="Py_ssize_t", stop="Py_ssize_t", number="long long", kind="int")
 cpdef long long layout(Segment segment) except? -1
 cpdef long long handshake(Segment segment, Side this, Side other) except -1
+cpdef bint comes_late(Segment segment, Side this) except -1
 @cython.locals(signs="long long", ack="long long", length="long long", pure="bint", beyond="long long", known="bint")
 cpdef long long acknowledgement(Segment segment, Side this, Side other) except -1
+@cython.locals(damaged=Damaged)
+cpdef bint accepts_damage(long long ack, Side other) except -1
+@cython.locals(hole=Hole)
+cpdef bint seen_well(Damaged damaged, Side side) except -1
 @cython.locals(signs="long long", known="bint", count="int", number="int", left="long long", right="long long")
 cpdef long long selective(Segment segment, Side this, Side other) except -1
 @cython.locals(block=Block)
@@ -80,11 +93,14 @@ cpdef long long repaired(Segment segment, Side this) except -1
 
 @cython.locals(flow=Flow)
 cpdef apply(Segment segment, Side this, Side other)
-@cython.locals(newer="long long")
+@cython.locals(newer="long long", step="int")
 cpdef remember_path(Segment segment, Side this)
 cpdef apply_reset(Segment segment, Side this, Side other)
 @cython.locals(flow=Flow)
 cpdef apply_syn(Segment segment, Side this, Side other)
+@cython.locals(flow=Flow)
+cpdef note_late_syn(Segment segment, Side this, Side other)
+cpdef take_offer(Segment segment, Side this)
 cpdef begin_side(Segment segment, Side this)
 @cython.locals(length="long long", order="int", end="long long", new="long long")
 cpdef apply_data(Segment segment, Side this, Side other)
@@ -100,7 +116,7 @@ cpdef note_full(Segment segment, Side this, Side other, long long length)
 cpdef resend(Segment segment, Side this)
 @cython.locals(hole=Hole, sent=Sent, left="long long", right="long long", place="Py_ssize_t", inside="long long")
 cpdef fill(Segment segment, Side this)
-@cython.locals(now="long long")
+@cython.locals(now="long long", hole=Hole)
 cpdef apply_ack(Segment segment, Side this, Side other)
 cpdef apply_answers(Side this, Side other, long long now)
 @cython.locals(now="long long", rtt="long long", ack="long long", newest=Sent, sent=Sent, done="Py_ssize_t", count="Py_ssize_t", again="bint")

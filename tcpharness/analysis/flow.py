@@ -19,7 +19,7 @@ longest ago.
 
 from __future__ import annotations
 
-from tcpharness.analysis.order import look
+from tcpharness.analysis.order import is_copy_of_ack, is_copy_of_reset, look
 from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
 from tcpharness.analysis.state import Block, Damaged, Flow, Hole, Sent, Side
@@ -53,6 +53,7 @@ ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is on
 MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 8, 256, 32, 64
 MOST_HELD = 1 << 16  # bytes of payload a side, kept to be compared with what is sent again
 MOST_WILD_ACKS = 3
+MOST_ACCEPTED = 3
 IDLE_NS = 60_000 * MS
 SPIKE_NS = 100 * MS  # above the smoothed round trip: less is a delayed ACK, or nothing
 DELAYED_FROM_NS, DELAYED_TO_NS = 30 * MS, 250 * MS  # RFC 1122 4.2.3.2; 40 ms with Linux, 200 with others
@@ -60,17 +61,21 @@ AT_ONCE_NS = 2 * MS
 USUAL_MSS = 1460
 FAR = 1 << 30  # further back than any window
 MOST_TICKS_BACK = 1000
+REPLAY_NS = 100 * MS  # a copy of a SYN comes sooner
+LATE_SYN_NS, LATE_SYN_BYTES = 10 * MS, 1 << 16
 OUTSIDE_SLACK = 1 << 16  # a capture may lag behind a window that has just been opened
 # Plain ints: an IntFlag's own operators cost a microsecond each.
 BEGIN, S_SYN, HANDSHAKE, S_RST = int(Sign.BEGIN), int(Sign.SYN), int(Sign.HANDSHAKE), int(Sign.RST)
 S_FIN, CLOSED, DUP_ACK = int(Sign.FIN), int(Sign.CLOSED), int(Sign.DUP_ACK)
 DSACK, UNSEEN, ZERO, FULL = int(Sign.DSACK), int(Sign.UNSEEN), int(Sign.ZERO), int(Sign.FULL)
 UPDATE, SHRUNK, SILLY = int(Sign.UPDATE), int(Sign.SHRUNK), int(Sign.SILLY)
+S_COPY = int(Sign.COPY)
 PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Sign.CKSUM), int(Sign.REPAIRED)
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
 ODD, NO_TIMESTAMP, CLOCK = int(Sign.ODD), int(Sign.NO_TIMESTAMP), int(Sign.CLOCK)
 ODD_SYN, ODD_BEGIN, MID_STREAM = int(Sign.ODD_SYN), int(Sign.ODD_BEGIN), int(Sign.MID_STREAM)
+ACCEPTED = int(Sign.ACCEPTED)
 REUSED, SYN_AGAIN, MISSING = int(Sign.REUSED), int(Sign.SYN_AGAIN), int(Sign.MISSING)
 IDLE, DSCP, PARTIAL = int(Sign.IDLE), int(Sign.DSCP), int(Sign.PARTIAL)
 S_SACK, STALLED, SPIKE, ODD_SACK = int(Sign.SACK), int(Sign.STALLED), int(Sign.SPIKE), int(Sign.ODD_SACK)
@@ -303,9 +308,13 @@ def begins_anew(segment: Segment, side: Side) -> bool:
         # A SYN in a live connection is only a new one when it is answered as one.
         return side.other.live_syn >= 0 and segment.ack == seq_add(side.other.live_syn, 1)
     if side.isn >= 0 and segment.seq == side.isn:
+        # The same once more, after it had ended: somebody plays a capture again.
+        ended = flow.closed == "closed" or (flow.closed == "reset" and flow.handshake == 3)
+        return ended and segment.time_ns - side.syn_last_ns > REPLAY_NS
+    if comes_late(segment, side):
         return False
-    # Nobody has answered, or only with a RST: another attempt from the same port.
-    return bool(flow.closed) or (side.other.frames == 0 and side.frames == side.syns)
+    # Nobody has answered, or only with a RST, or that is not captured: another attempt from the same port.
+    return bool(flow.closed) or side.other.frames == 0
 
 
 # --- nearly every segment ---------------------------------------------------------------------------
@@ -478,11 +487,18 @@ def observe(segment: Segment, this: Side, other: Side, signs: int) -> None:
             signs |= ODD_SYN
         signs |= handshake(segment, this, other)
     elif flags & RST:
-        signs |= S_RST
-        judge_reset(segment, this, other)
+        if this.rst_ns >= 0 and is_copy_of_reset(segment, this, other):
+            this.order = COPY
+            signs |= S_COPY
+        else:
+            signs |= S_RST
+            judge_reset(segment, this, other)
     else:
         if segment.seq != this.max_end or other.zero_since_ns >= 0 or not this.started:
             signs |= look(segment, this, other)
+        if this.order == NEXT and segment.id == this.id_last and is_copy_of_ack(segment, this, other):
+            this.order = COPY
+            signs |= S_COPY
         if flags & ACK and this.order != COPY and this.order != OUTSIDE:
             signs |= acknowledgement(segment, this, other)
         if this.rst_ns >= 0 and this.order != COPY and goes_on(segment, this):
@@ -522,9 +538,7 @@ def check_sums(segment: Segment, this: Side, verify: bool) -> int:
         and sum16(data, segment.ip_at, segment.ip_at + segment.ip_header_len) % 0xFFFF
         and segment.ip_cksum
     ):
-        this.cksum, this.usable = "ip", False
-        this.cksum_right = checksum.ip_checksum(segment.ip_header)
-        return CKSUM
+        return doubtful_ip_sum(segment, this)
     if segment.mf or segment.frag_offset:
         return 0
     addresses_at = segment.src_at
@@ -541,6 +555,22 @@ def check_sums(segment: Segment, this: Side, verify: bool) -> int:
         this.cksum = "partial"  # like all before it
         return 0
     return doubtful_sum(segment, this)
+
+
+def doubtful_ip_sum(segment: Segment, this: Side) -> int:
+    """Damage, unless all are wrong by one amount: then the addresses were changed since."""
+    this.cksum_right = checksum.ip_checksum(segment.ip_header)
+    error = (this.cksum_right - segment.ip_cksum) % 0xFFFF
+    if same_before(error, this.ip_error, this.ip_errors, this.other.ip_error, this.other.ip_errors):
+        this.cksum = "rewritten"
+        return 0 if this.offload_said else CKSUM
+    this.cksum, this.usable = "ip", False
+    return CKSUM
+
+
+def same_before(error: int, mine: int, times: int, theirs: int, their_times: int) -> bool:
+    """True when two sums of the connection were wrong by that amount before."""
+    return (times if error == mine else 0) + (their_times if error == theirs else 0) >= 2
 
 
 def doubtful_sum(segment: Segment, this: Side) -> int:
@@ -560,8 +590,10 @@ def doubtful_sum(segment: Segment, this: Side) -> int:
         error = (this.cksum_right - segment.cksum) % 0xFFFF
         if (this.other.mss > 0 and segment.payload_len > this.other.mss) or not segment.ip_len:
             how = "super"  # a device's work: cut into segments, it gets its sums
-        elif error == this.sum_error and this.sum_errors >= 2 and not this.sums_correct:
+        elif rewritten(segment, this, this.other, error):
             how = "rewritten"
+        elif altered(segment, this, this.other):
+            how = "altered"
         else:
             this.usable = False
             this.cksum = "bad"
@@ -573,6 +605,36 @@ def doubtful_sum(segment: Segment, this: Side) -> int:
             return 0
     this.cksum = how
     return 0 if this.offload_said else CKSUM
+
+
+def rewritten(segment: Segment, this: Side, other: Side, error: int) -> bool:
+    """True when no sum is right, and all are off by one amount: from the right one, or from an offload's."""
+    if this.sums_correct or other.sums_correct:
+        return False
+    if same_before(error, this.sum_error, this.sum_errors, other.sum_error, other.sum_errors):
+        return True
+    error = partial_error(segment)
+    return same_before(
+        error, this.partial_error, this.partial_errors, other.partial_error, other.partial_errors
+    )
+
+
+def partial_error(segment: Segment) -> int:
+    """How far the field is from the sum that an offload leaves."""
+    pseudo = checksum.pseudo_header_sum(segment.src_bytes, segment.dst_bytes, segment.tcp_len)
+    return (segment.cksum - pseudo) % 0xFFFF
+
+
+def altered(segment: Segment, this: Side, other: Side) -> bool:
+    """True when wrong sums were right once: their receiver has acknowledged such segments three times, or
+    it is not captured and their sender simply goes on.
+    """
+    if this.sums_accepted >= MOST_ACCEPTED:
+        return True
+    if other.frames or this.bytes or len(this.damaged) < 2:
+        return False
+    before, last = this.damaged[-2], this.damaged[-1]
+    return seq_diff(last.seq, before.seq) > 0 and seq_diff(segment.seq, last.seq) > 0
 
 
 def path(segment: Segment, this: Side) -> int:
@@ -617,10 +679,18 @@ def handshake(segment: Segment, this: Side, other: Side) -> int:
         this.acceptable_ack = False  # it answers no SYN that was sent, and is reset (3.10.7.3)
     if this.isn >= 0 and segment.seq == this.isn and this.syns:
         return look(segment, this, other) | SYN_AGAIN
-    if this.isn >= 0 or (this.started and this.frames):
+    if comes_late(segment, this):
+        this.order = LATE
+    elif this.isn >= 0 or (this.started and this.frames):
         this.order = OUTSIDE
-        return 0
     return 0
+
+
+def comes_late(segment: Segment, this: Side) -> bool:
+    """True for a SYN that was captured behind what it began: right below the stream that is known."""
+    if this.isn >= 0 or not this.started or segment.time_ns - this.flow.first_ns > LATE_SYN_NS:
+        return False
+    return 0 < seq_diff(this.max_end, segment.seq) <= LATE_SYN_BYTES
 
 
 def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
@@ -646,6 +716,8 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
         if not this.acceptable_ack:
             this.advance = 0
             return signs | answer(segment, this, other, pure)
+    if other.damaged and accepts_damage(ack, other):
+        signs |= ACCEPTED
     if segment.sack_count and this.order != COPY:
         signs |= selective(segment, this, other)
     if this.advance > 0 and other.rto_count >= 2:
@@ -666,6 +738,24 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
     if this.flow.handshake == 2 and this is this.flow.opener and seq_diff(ack, other.isn) > 0:
         signs |= HANDSHAKE
     return signs
+
+
+def accepts_damage(ack: int, other: Side) -> bool:
+    """True when a segment that came with a wrong checksum is acknowledged, and no good copy was seen."""
+    for damaged in other.damaged:
+        if seq_diff(ack, damaged.end) >= 0 and not seen_well(damaged, other):
+            return True
+    return False
+
+
+def seen_well(damaged: Damaged, side: Side) -> bool:
+    """True when other segments have brought its bytes."""
+    if seq_diff(damaged.end, side.max_end) > 0:
+        return False
+    for hole in side.holes:
+        if seq_diff(hole.seq, damaged.end) < 0 and seq_diff(hole.end, damaged.seq) > 0:
+            return False
+    return True
 
 
 def selective(segment: Segment, this: Side, other: Side) -> int:
@@ -801,12 +891,17 @@ def apply(segment: Segment, this: Side, other: Side) -> None:
     if this.cksum:
         this.sums_offload += 1
         this.offload_said = True
+        if this.cksum == "altered":
+            this.sums_accepted = MOST_ACCEPTED
+        if this.damaged:
+            this.damaged = ()  # they were none
     if this.signs & SUPER:
         this.super_seen = True
     if this.order != COPY:
         remember_path(segment, this)
     if segment.flags & RST:
-        apply_reset(segment, this, other)
+        if this.order != COPY:
+            apply_reset(segment, this, other)
     elif segment.flags & SYN:
         apply_syn(segment, this, other)
     elif this.order == OUTSIDE:
@@ -828,8 +923,15 @@ def note_damage(segment: Segment, this: Side) -> None:
         error = (this.cksum_right - segment.cksum) % 0xFFFF
         this.sum_errors = this.sum_errors + 1 if error == this.sum_error else 1
         this.sum_error = error
+        error = partial_error(segment)
+        this.partial_errors = this.partial_errors + 1 if error == this.partial_error else 1
+        this.partial_error = error
+    elif this.cksum == "ip" and this.ttl_last < 0:  # none of its sums has been right
+        error = (this.cksum_right - segment.ip_cksum) % 0xFFFF
+        this.ip_errors = this.ip_errors + 1 if error == this.ip_error else 1
+        this.ip_error = error
     if this.cksum in ("bad", "ip") and segment.payload_len:
-        damaged = Damaged(segment.seq, segment.next_seq, segment.frame, segment.time_ns)
+        damaged = Damaged(segment.seq, segment.next_seq, segment.frame, segment.time_ns, this.bad_finding)
         this.damaged = (*this.damaged, damaged)[-MOST_DAMAGED:]
 
 
@@ -846,12 +948,19 @@ def remember_path(segment: Segment, this: Side) -> None:
         return
     if segment.version == 4 and segment.id:
         if this.id_last >= 0:
-            # A counter a socket, or one for the whole host: the step is small and positive.
-            if 0 < (segment.id - this.id_last) & 0xFFFF < 4096:
+            # A counter a socket, or one for the whole host: the step is small and positive; back by little
+            # goes what comes late.
+            step = (segment.id - this.id_last) & 0xFFFF
+            if 0 < step < 4096:
                 this.ids_good += 1
-            else:
+            elif 0 < step <= 0x10000 - 4096:
                 this.ids_bad += 1
-        this.id_last = segment.id
+            else:
+                step = -1
+        else:
+            step = 0
+        if step >= 0:
+            this.id_last = segment.id
     if segment.tsval >= 0:
         newer = 1 if this.ts_high < 0 else seq_diff(segment.tsval, this.ts_high)
         if newer > 0:
@@ -865,7 +974,7 @@ def apply_reset(segment: Segment, this: Side, other: Side) -> None:
         this.offence_ns, this.offence = segment.time_ns, "a RST that is not exactly the next byte"
         return
     this.rst_ns, this.rst_seq, this.rst_frame = segment.time_ns, segment.seq, segment.frame
-    this.rst_id, this.rst_tsval = segment.id, segment.tsval
+    this.rst_id, this.rst_tsval, this.rst_sum = segment.id, segment.tsval, segment.cksum
     this.flow.closed = "refused" if this.reset_class == "refused" else "reset"
 
 
@@ -874,10 +983,13 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
         this.live_syn = segment.seq
         this.offence_ns, this.offence = segment.time_ns, "a SYN inside the connection"
         return
-    this.syns += 1
     if this.order == COPY:
         return
+    this.syns += 1
     flow = this.flow
+    if this.order == LATE:
+        note_late_syn(segment, this, other)
+        return
     if this.isn < 0:
         begin_side(segment, this)
         if segment.flags & ACK:
@@ -901,13 +1013,33 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
         settle_options(this, other)
 
 
-def begin_side(segment: Segment, this: Side) -> None:
+def note_late_syn(segment: Segment, this: Side, other: Side) -> None:
+    """What the SYN offers, and who opened; the stream has gone on since."""
+    flow = this.flow
+    take_offer(segment, this)
+    this.syn_ns = this.syn_last_ns = segment.time_ns
+    this.syn_frame = segment.frame
+    if segment.flags & ACK:
+        flow.opener = other
+    elif flow.opener is None:
+        flow.opener = this
+    if flow.handshake != 2:
+        flow.handshake = 3
+    settle_options(this, other)
+
+
+def take_offer(segment: Segment, this: Side) -> None:
+    """The SYN's number and options."""
     this.isn, this.started = segment.seq, True
-    this.max_end = segment.next_seq
-    this.una = this.round_end = segment.seq
     this.mss = segment.mss
     this.wscale = min(segment.wscale, 14)  # RFC 7323 2.3
     this.sack_ok, this.ts_ok = segment.sack_ok, segment.tsval >= 0
+
+
+def begin_side(segment: Segment, this: Side) -> None:
+    take_offer(segment, this)
+    this.max_end = segment.next_seq
+    this.una = this.round_end = segment.seq
     this.win_raw = this.win_now = segment.win
     this.right_edge, this.edge_of_syn = seq_add(segment.ack, segment.win), True
     this.win_known = bool(segment.flags & ACK)  # a bare SYN's window has no place in the sequence space yet
@@ -1095,10 +1227,13 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
             other.una = other.round_end = segment.ack
     if seq_diff(segment.ack, other.max_end) > 0:
         if other.probe_end != segment.ack:
-            other.holes = (*other.holes, Hole(other.max_end, segment.ack, segment))[-MOST_HOLES:]
+            hole = Hole(other.max_end, segment.ack, segment)
+            other.holes = (*other.holes, hole.tell())[-MOST_HOLES:]
         other.max_end = segment.ack
     other.acked_ns = now
     this.wild_acks = 0
+    if other.damaged:
+        settle_damage(segment.ack, this, other)
     if this.advance > 0:
         advance_una(segment, this, other)
     elif this.is_dup_ack:
@@ -1113,6 +1248,14 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
         this.flow.handshake = 3
     apply_answers(this, other, now)
     apply_window(segment, this, other)
+
+
+def settle_damage(ack: int, this: Side, other: Side) -> None:
+    """What is acknowledged of segments with a wrong checksum needs no good copy any more."""
+    left = tuple([each for each in other.damaged if seq_diff(ack, each.end) < 0])
+    if this.signs & ACCEPTED:
+        other.sums_accepted += len(other.damaged) - len(left)
+    other.damaged = left
 
 
 def apply_answers(this: Side, other: Side, now: int) -> None:

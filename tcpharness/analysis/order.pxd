@@ -3,7 +3,7 @@ cimport cython
 from tcpharness.analysis.state cimport Block, Hole, Sent, Side
 from tcpharness.packet.segment cimport Segment, seq_diff
 
-cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
+cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, MOST_IDS_BACK, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS
 cdef long long SCHEDULING_NS, AT_ONCE_NS, CLOCK_NS
 cdef long long UNKNOWN_RTT_NS, REORDERING_TIMER_NS, LONGEST_PROBE_NS, OUTSIDE_SLACK
 cdef long long S_PROBE, S_CONFLICT, S_COPY, S_AGAIN, S_NEEDLESS, S_LATE, S_AHEAD, S_OUTSIDE, S_OLD_ACK
@@ -24,7 +24,14 @@ cpdef long long look_back(Segment segment, Side this) except -1
 cpdef list overlapping(Segment segment, Side this)
 @cython.locals(sent=Sent, other=Side, gap="long long")
 cpdef bint is_copy(Segment segment, Side this, list records) except -1
+@cython.locals(back="long long")
+cpdef bint is_late_copy(Segment segment, Side this) except -1
+cpdef bint is_copy_of_ack(Segment segment, Side this, Side other) except -1
+@cython.locals(gap="long long")
+cpdef bint is_copy_of_reset(Segment segment, Side this, Side other) except -1
 cpdef long long limit_of_copies(Segment segment, Side this) except -1
+@cython.locals(age="long long", late="bint")
+cpdef bint captured_late(Segment segment, Side this, Hole hole) except -1
 @cython.locals(block=Block)
 cpdef bint above(Segment segment, Side this) except -1
 @cython.locals(block=Block)

@@ -18,6 +18,7 @@ from tcpharness.packet.segment import FIN, RST, SYN, Segment, seq_diff
 MS = 1_000_000
 COPY_NS = 100 * MS  # 97 % of copies in public captures come within 10 ms
 COPY_WITHOUT_ID_NS = 10 * MS
+MOST_IDS_BACK = 4096
 WINDOW_JUST_OPENED_NS = 100 * MS  # a probe and the update may cross
 KEEP_ALIVE_IDLE_NS = 500 * MS
 SHORTEST_TIMER_NS = 5 * MS  # no rto_min that anybody sets is smaller
@@ -51,7 +52,8 @@ def look(segment: Segment, this: Side, other: Side) -> int:
         return look_ahead(segment, this, other)
     if segment.next_seq == segment.seq:
         this.order = OLD
-        return S_OLD_ACK
+        # One that was sent before the newest is late, or a copy; another may be one of a storm.
+        return 0 if this.sent_before(segment, this.id_last, this.ts_high) > 0 else S_OLD_ACK
     return look_back(segment, this)
 
 
@@ -103,6 +105,9 @@ def look_back(segment: Segment, this: Side) -> int:
         if seq_diff(candidate.seq, segment.next_seq) < 0 and seq_diff(candidate.end, segment.seq) > 0:
             hole = candidate
             break
+    if hole is None and not records and is_late_copy(segment, this):
+        this.order = COPY
+        return S_COPY
     this.hole = hole
     this.again = records[0] if records else None
     if hole is not None and overtaken(segment, this, hole):
@@ -148,6 +153,43 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     return gap < limit_of_copies(segment, this) and not this.troubled() and not above(segment, this)
 
 
+def is_late_copy(segment: Segment, this: Side) -> bool:
+    """Bytes that were acknowledged so long ago that their record is gone, in a frame older than the newest.
+
+    What is sent again carries the present timestamp and the next IP id; this one was sent before them.
+    """
+    if segment.tsval >= 0 and this.ts_high >= 0 and segment.tsval != this.ts_high:
+        return seq_diff(segment.tsval, this.ts_high) < 0
+    if segment.time_ns - this.last_ns >= COPY_NS:
+        return False
+    if segment.version == 4 and segment.id > 0:
+        back = (this.id_last - segment.id) & 0xFFFF
+        return back < MOST_IDS_BACK and this.ids_count()
+    return segment.tsval >= 0 and this.flow.closed == "closed"  # within a tick of its last
+
+
+def is_copy_of_ack(segment: Segment, this: Side, other: Side) -> bool:
+    """A pure ACK with the IP id of the last frame, where ids count, and the same in all it says."""
+    return (
+        segment.version == 4
+        and this.ids_good > this.ids_bad
+        and segment.next_seq == segment.seq
+        and segment.win == this.win_raw
+        and segment.ack == other.una
+        and segment.time_ns - this.last_ns < COPY_NS
+    )
+
+
+def is_copy_of_reset(segment: Segment, this: Side, other: Side) -> bool:
+    """Without an IP id (a kernel's own have none) nothing may have come meanwhile that it answers."""
+    if segment.cksum != this.rst_sum or segment.seq != this.rst_seq or segment.id != this.rst_id:
+        return False
+    gap = segment.time_ns - this.rst_ns
+    if segment.version == 4 and segment.id:
+        return gap < COPY_NS
+    return gap < COPY_WITHOUT_ID_NS and other.last_ns < this.rst_ns
+
+
 def limit_of_copies(segment: Segment, this: Side) -> int:
     """So long behind the first one a frame without an IP id may come."""
     if segment.tsval >= 0:
@@ -158,6 +200,8 @@ def limit_of_copies(segment: Segment, this: Side) -> int:
 
 def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
     """True when a segment that fills a hole was sent before what came first; False: it was sent again."""
+    if hole.told:
+        return captured_late(segment, this, hole)
     before = this.sent_before(segment, hole.id, hole.tsval) or hole.older(segment)
     if before:
         this.evidence = (
@@ -174,6 +218,20 @@ def overtaken(segment: Segment, this: Side, hole: Hole) -> bool:
         return age * 10 < trip * 9
     # With fewer, a sender waits for its reordering timer (RFC 8985 6.2), two ticks of its clock at least.
     return age < max(trip + trip // 4, REORDERING_TIMER_NS)
+
+
+def captured_late(segment: Segment, this: Side, hole: Hole) -> bool:
+    """True when it was captured behind the ACK that answers it: two queues, or two interfaces.
+
+    The ACK echoes the newest timestamp that had come (RFC 7323 4.3); what is sent again has a newer one.
+    """
+    age = segment.time_ns - hole.since_ns
+    if segment.tsval >= 0 and hole.tsval >= 0:
+        late = seq_diff(segment.tsval, hole.tsval) <= 0 and age < COPY_NS
+    else:
+        late = age < AT_ONCE_NS
+    this.evidence = f"{age / MS:.3f} ms behind the ACK of it, in frame {hole.frame}"
+    return late
 
 
 def above(segment: Segment, this: Side) -> bool:

@@ -70,6 +70,7 @@ class Sign(IntFlag):
     SYN_AGAIN = 1 << 56
     MISSING = 1 << 57  # a SYN without one of MSS, window scale, SACK, timestamps
     OLD_ACK = 1 << 58  # a pure ACK whose number is below what was sent
+    ACCEPTED = 1 << 59  # acknowledges what came with a wrong checksum only
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
 
 

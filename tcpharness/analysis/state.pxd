@@ -19,6 +19,7 @@ cdef class Sent:
 
 cdef class Hole:
     cdef public long long seq, end, since_ns, frame, id, tsval, tsecr
+    cdef public bint told
     cpdef int older(self, Segment segment)
 
 cdef class Block:
@@ -26,6 +27,7 @@ cdef class Block:
 
 cdef class Damaged:
     cdef public long long seq, end, frame, time_ns
+    cdef public object finding
 
 cdef class Side:
     cdef public Flow flow
@@ -59,11 +61,13 @@ cdef class Side:
     cdef public tuple reset_evidence
     cdef public object reset_finding
     cdef public long long rst_id, rst_ns, rst_tsval
-    cdef public unsigned int rst_frame, rst_seq
+    cdef public unsigned int rst_frame, rst_seq, rst_sum
     cdef public long long id_last, ts_high
     cdef public int dscp_last, ids_bad, ids_good, ttl_last, ttl_mode, ttl_votes
     cdef public tuple bad_findings
-    cdef public int partial_hints, sum_error, sum_errors, sums_correct, sums_offload
+    cdef public object bad_finding
+    cdef public int ip_error, ip_errors, partial_error, partial_errors, partial_hints, sum_error, sum_errors
+    cdef public int sums_accepted, sums_correct, sums_offload
     cdef public long long rtt_min, rtt_spike, rttvar, srtt, delayed_for_ns, delayed_ns
     cdef public int held_rounds, new_acks, round_held, rounds
     cdef public long long round_end

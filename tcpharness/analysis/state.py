@@ -61,9 +61,12 @@ class Sent:
 
 
 class Hole:
-    """Bytes that this capture has not seen, though later ones, whose `id`, `tsval` and `tsecr` are kept."""
+    """Bytes that this capture has not seen, though later ones, whose `id`, `tsval` and `tsecr` are kept.
 
-    __slots__ = ("end", "frame", "id", "seq", "since_ns", "tsecr", "tsval")
+    When the other side has `told` of them by an ACK, `tsval` is what it echoed, and nothing else is known.
+    """
+
+    __slots__ = ("end", "frame", "id", "seq", "since_ns", "told", "tsecr", "tsval")
 
     def __init__(self, seq: int, end: int, segment: Segment | None = None) -> None:
         self.seq, self.end = seq, end
@@ -72,11 +75,17 @@ class Hole:
         self.id = segment.id if segment else 0
         self.tsval = segment.tsval if segment else -1
         self.tsecr = segment.tsecr if segment else -1
+        self.told = False
+
+    def tell(self) -> Hole:
+        """It comes from an ACK of the other side."""
+        self.told, self.id, self.tsval, self.tsecr = True, 0, self.tsecr, -1
+        return self
 
     def part(self, seq: int, end: int) -> Hole:
         hole = Hole(seq, end)
         hole.since_ns, hole.frame, hole.id = self.since_ns, self.frame, self.id
-        hole.tsval, hole.tsecr = self.tsval, self.tsecr
+        hole.tsval, hole.tsecr, hole.told = self.tsval, self.tsecr, self.told
         return hole
 
     def older(self, segment: Segment) -> int:
@@ -102,10 +111,11 @@ class Block:
 class Damaged:
     """A segment with payload whose checksum was wrong: kept to recognise its good copy."""
 
-    __slots__ = ("end", "frame", "seq", "time_ns")
+    __slots__ = ("end", "finding", "frame", "seq", "time_ns")
 
-    def __init__(self, seq: int, end: int, frame: int, time_ns: int) -> None:
+    def __init__(self, seq: int, end: int, frame: int, time_ns: int, finding: Finding | None = None) -> None:
         self.seq, self.end, self.frame, self.time_ns = seq, end, frame, time_ns
+        self.finding = finding
 
 
 class Side:
@@ -138,11 +148,12 @@ class Side:
         "probe_number", "probes", "wild_acks",
         # its RST
         "reset_class", "reset_evidence", "reset_finding", "rst_frame", "rst_id", "rst_ns", "rst_seq",
-        "rst_tsval",
+        "rst_sum", "rst_tsval",
         # its packets
         "dscp_last", "id_last", "ids_bad", "ids_good", "ts_high", "ttl_last", "ttl_mode", "ttl_votes",
         # its checksums
-        "bad_findings", "partial_hints", "sum_error", "sum_errors", "sums_correct", "sums_offload",
+        "bad_finding", "bad_findings", "ip_error", "ip_errors", "partial_error", "partial_errors",
+        "partial_hints", "sum_error", "sum_errors", "sums_accepted", "sums_correct", "sums_offload",
         # its round trips as seen from here, without the other half of the path
         "rtt_min", "rtt_spike", "rttvar", "srtt",
         # ACKs of something new after something was sent; round trips, and with a full window; a late ACK
@@ -192,13 +203,15 @@ class Side:
         self.offence = self.reset_class = ""
         self.reset_evidence: tuple[str, ...] = ()
         self.reset_finding: Finding | None = None
-        self.rst_frame = self.rst_id = self.rst_seq = 0
+        self.rst_frame = self.rst_id = self.rst_seq = self.rst_sum = 0
         self.rst_ns = -1
         self.rst_tsval = -1
         self.id_last = self.ts_high = self.ttl_last = self.ttl_mode = -1
         self.ids_bad = self.ids_good = self.ttl_votes = 0
         self.partial_hints = self.sum_errors = self.sums_correct = self.sums_offload = 0
-        self.sum_error = -1
+        self.ip_errors = self.partial_errors = self.sums_accepted = 0
+        self.ip_error = self.partial_error = self.sum_error = -1
+        self.bad_finding: Finding | None = None
         self.bad_findings: tuple[Finding, ...] = ()
         self.rtt_min = self.rttvar = self.srtt = -1
         self.rtt_spike = self.delayed_for_ns = 0
@@ -291,7 +304,8 @@ class Side:
         self.reset_finding = finding
 
     def keep_bad(self, finding: Finding) -> None:
-        """The first few, until it is known whether all are wrong by the same amount."""
+        """The first few, until it is known whether all are wrong by the same amount; and the last."""
+        self.bad_finding = finding
         if len(self.bad_findings) < 3:
             self.bad_findings += (finding,)
 

@@ -37,7 +37,8 @@ def reset(segment: Segment, this: Side, other: Side) -> Hit | None:
 
     why it matters: Data that was under way is lost; the other program gets ECONNRESET.
     what to do: Read which side, whether data was pending, and whether a FIN came before (then it is a note).
-    limits: Where nothing else was captured, one that answers a segment of no connection looks the same.
+    limits: Where nothing else was captured, one that answers a segment of no connection looks the same, and
+        is a note.
     fires: in the middle
         0.000 > P. 1:11(10) ack 1
         0.001 < R. 1:1(0) ack 11
@@ -54,6 +55,7 @@ def reset(segment: Segment, this: Side, other: Side) -> Hit | None:
         return Hit(
             f"{flags_text(segment.flags)} answers a segment of no connection",
             kind="no_connection",
+            level=None if other.frames else "note",
             keep=this.keep_reset,
             detail={"side": side, "pending_bytes": 0, "after_fin": 0},
         )

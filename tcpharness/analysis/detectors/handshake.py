@@ -35,6 +35,8 @@ def handshake(segment: Segment, this: Side, other: Side) -> Hit | None:
     if other.syn_ns < 0 or this.syn_ns < 0:
         return None
     to_peer, back = other.syn_last_ns - this.syn_ns, segment.time_ns - other.syn_last_ns
+    if to_peer < 0:
+        return Hit("complete; its SYN was captured behind the SYN-ACK")
     text = f"SYN to SYN-ACK {to_peer / MS:.3f} ms, SYN-ACK to ACK {back / MS:.3f} ms"
     return Hit(
         text,
@@ -129,7 +131,7 @@ def connection_unanswered(segment: Segment, this: Side, other: Side) -> Hit | No
 
     why it matters: The SYN or every answer is dropped: a filter, a dead host, a wrong route.
     what to do: Capture at the other side; if the SYN arrives there, look at its firewall and its way back.
-    limits: A capture that sees one direction only makes every connection look like this.
+    limits: A capture of one direction shows the SYN alone as well, until its sender acknowledges something.
     fires: nobody answers
         0.000 > S 0:0(0)
         1.000 > S 0:0(0)
@@ -141,8 +143,12 @@ def connection_unanswered(segment: Segment, this: Side, other: Side) -> Hit | No
     silent: the capture ended at once
         0.000 > S 0:0(0)
         0.010 end
+    silent: answered, for it goes on; the other direction was not captured
+        0.000 > S 0:0(0)
+        0.001 > . 1:1(0) ack 1
+        3.000 end
     """
-    if this.isn < 0 or other.frames or this.flow.handshake != 1:
+    if this.isn < 0 or other.frames or other.acked or this.flow.handshake != 1:
         return None
     if this.syns < 2 and segment.time_ns - this.syn_ns < PATIENCE_NS:
         return None
@@ -162,7 +168,7 @@ def half_open(segment: Segment, this: Side, other: Side) -> Hit | None:
 
     why it matters: The server keeps the half-made connection in its queue; many of them are a SYN flood.
     what to do: Look whether the client's ACK is lost or never sent; `ss -o state syn-recv` on the server.
-    limits: Needs a second of capture after the SYN-ACK.
+    limits: Needs a second of capture after the SYN-ACK, and something of the client.
     fires: the client has gone
         0.000 > S 0:0(0)
         0.001 < S. 0:0(0) ack 1
@@ -173,8 +179,14 @@ def half_open(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 < S. 0:0(0) ack 1
         0.002 > P. 1:11(10) ack 1
         5.000 end
+    silent: the client's direction was not captured
+        0.001 < S. 0:0(0) ack 1
+        0.003 < P. 1:101(100) ack 11
+        5.000 end
     """
     if this.flow.handshake != 2 or this.flow.opener is not other or this.isn < 0 or this.flow.closed:
+        return None
+    if not other.frames or this.bytes:
         return None
     if (this.acked and this.una != this.isn) or segment.time_ns - this.syn_ns < PATIENCE_NS:
         return None
@@ -201,7 +213,7 @@ def simultaneous_open(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > S 0:0(0)
         0.001 < S. 0:0(0) ack 1
     """
-    if segment.flags & ACK or this.isn >= 0 or other.isn < 0:
+    if segment.flags & ACK or this.isn >= 0 or other.isn < 0 or this.flow.opener is this:
         return None
     return Hit("a SYN crosses the other side's SYN")
 

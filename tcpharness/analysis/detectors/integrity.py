@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.finding import Finding
 from tcpharness.analysis.state import Side
-from tcpharness.packet.segment import FIN, PSH, SYN, URG, Segment, flags_text
+from tcpharness.packet.segment import FIN, PSH, SYN, URG, Segment, flags_text, seq_diff
 
 MS = 1_000_000
 OFFLOADS = {
@@ -14,6 +14,7 @@ OFFLOADS = {
     "zeroed": "the field is zero: left to the device, or anonymised",
     "super": "larger than the MSS: the device cuts it and computes the sums",
     "rewritten": "every field is wrong by one amount: addresses or ports were rewritten since",
+    "altered": "wrong, but taken by the receiver: the bytes were changed since, by whoever made this capture",
 }
 
 
@@ -53,6 +54,7 @@ def bad_ip_checksum(segment: Segment, this: Side, other: Side) -> Hit | None:
     return Hit(
         f"header checksum 0x{segment.ip_cksum:04x}, should be 0x{this.cksum_right:04x}",
         detail={"cksum": segment.ip_cksum, "right": this.cksum_right},
+        keep=this.keep_bad,
     )
 
 
@@ -64,6 +66,10 @@ def checksum_offload(segment: Segment, this: Side, other: Side) -> Hit | None:
     limits: The sum that offload leaves occurs by chance once in 65536 segments.
     fires: loopback
         0.000 > P. 1:11(10) ack 1 [cksum offload]
+    fires: its payload was blanked since
+        0.000 > P. 1:11(10) ack 1 [cksum 0x1234]
+        0.001 > P. 11:31(20) ack 1 [cksum 0x1235]
+        0.002 > P. 31:61(30) ack 1 [cksum 0x2236]
     silent: computed
         0.000 > P. 1:11(10) ack 1
     """
@@ -73,12 +79,49 @@ def checksum_offload(segment: Segment, this: Side, other: Side) -> Hit | None:
         OFFLOADS[this.cksum], kind=this.cksum, detail={"cksum": segment.cksum, "right": this.cksum_right}
     )
     if this.cksum == "rewritten":
+        hit.replaces = withdrawn(this.bad_findings + other.bad_findings)
+        this.bad_findings = other.bad_findings = ()
+    elif this.cksum == "altered":
         hit.replaces = withdrawn(this.bad_findings)
+        this.bad_findings = ()
     return hit
 
 
 def withdrawn(findings: tuple[Finding, ...]) -> tuple[tuple[Finding, Finding | None], ...]:
     return tuple((finding, None) for finding in findings)
+
+
+def checksum_bad_but_accepted(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An ACK of bytes that came here with a wrong checksum only: their receiver has had them whole.
+
+    why it matters: They were damaged on the way to the capture, or changed in the file (blanked payload);
+        the connection was not harmed. It takes the place of bad_tcp_checksum, once the ACK is seen.
+    what to do: Look at the capturing card or the mirror port; ask who has edited the file.
+    limits: After three a direction's sums count for nothing (checksum_offload, kind altered).
+    fires: acknowledged all the same
+        0.000 > P. 1:11(10) ack 1 [cksum bad]
+        0.001 < . 1:1(0) ack 11
+    silent: sent again, whole
+        0.000 > P. 1:11(10) ack 1 [cksum bad]
+        0.200 > P. 1:11(10) ack 1
+        0.201 < . 1:1(0) ack 11
+    """
+    taken = [each for each in other.damaged if seq_diff(segment.ack, each.end) >= 0]
+    if not taken:
+        return None
+    first = taken[0]
+    old = [each.finding for each in taken if each.finding is not None]
+    number = f"{len(taken)} segments" if len(taken) > 1 else "a segment"
+    return Hit(
+        f"{number} with a wrong checksum, acknowledged in frame {segment.frame}",
+        frame=first.frame,
+        time_ns=first.time_ns,
+        seq=first.seq,
+        len=seq_diff(first.end, first.seq),
+        count=len(taken),
+        of_other=True,
+        replaces=withdrawn(tuple(old)),
+    )
 
 
 def corrupted_then_retransmitted(segment: Segment, this: Side, other: Side) -> Hit | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.finding import Finding
+from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import SYN, Segment, seq_diff
 
@@ -127,6 +128,8 @@ def out_of_order(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 > . 2001:3001(1000) ack 1 <TS val 10 ecr 1>
         0.050 > . 1001:2001(1000) ack 1 <TS val 60 ecr 1>
     """
+    if this.hole is not None and this.hole.told:
+        return None  # wrong_direction_order
     behind = segment.time_ns - this.hole.since_ns if this.hole else 0
     return Hit(this.evidence, detail={"behind_ns": behind})
 
@@ -287,10 +290,26 @@ def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
 
     why it matters: Tools that do not notice report retransmissions and duplicate ACKs that never were.
     what to do: Capture on one interface; a port that mirrors both directions of a link doubles everything.
-    limits: Only segments with data, SYN or FIN. Without an IP id (IPv6) the receiver's reports must agree.
+    limits: A pure ACK only where its sender's IP ids count. Without an IP id (IPv6) the receiver's reports
+        must agree. Of data that was acknowledged long ago, the timestamp or the id tells that it is older
+        than what came since.
     fires: the same id and bytes
         0.000 > P. 1:11(10) ack 1 [id 77]
         0.001 > P. 1:11(10) ack 1 [id 77]
+    fires: an ACK
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 1 [id 77]
+        0.002 < . 1:1(0) ack 11 [id 78]
+        0.003 < . 1:1(0) ack 11 [id 78]
+    fires: a RST
+        0.000 > P. 1:11(10) ack 1
+        0.001 < R. 1:1(0) ack 11 win 0 [id 0]
+        0.002 < R. 1:1(0) ack 11 win 0 [id 0]
+    silent: a RST for each segment
+        0.000 > P. 1:11(10) ack 1
+        0.001 < R 1:1(0) win 0 [id 0]
+        0.002 > P. 11:21(10) ack 1
+        0.003 < R 1:1(0) win 0 [id 0]
     silent: another id
         0.000 > P. 1:11(10) ack 1 [id 77]
         0.200 > P. 1:11(10) ack 1 [id 78]
@@ -306,18 +325,21 @@ def ack_of_unseen(segment: Segment, this: Side, other: Side) -> Hit | None:
     why it matters: The capture missed packets, or sees one way of an asymmetric path; or the ACK is forged.
     what to do: Look at capture_drops and at where the other direction goes.
     limits: When it acknowledges more than there was ever room for, it is forged or broken; the text says so.
+        Where nothing of the other direction was captured, one_sided says that instead.
     fires: missed
         0.000 > . 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001
         0.002 < . 1:1(0) ack 3001
-    fires: one direction only
-        0.001 < P. 1:11(10) ack 1001
-        0.002 < . 11:11(0) ack 3001
-        0.003 < . 11:11(0) ack 5001
     silent: seen
         0.000 > . 1:1001(1000) ack 1
         0.001 < . 1:1(0) ack 1001
+    silent: one direction only
+        0.001 < P. 1:11(10) ack 1001
+        0.002 < . 11:11(0) ack 3001
+        0.003 < . 11:11(0) ack 5001
     """
+    if not other.frames or this.signs & Sign.ACCEPTED:
+        return None
     beyond = seq_diff(segment.ack, other.max_end)
     going = this.ongoing.get("unseen") if this.ongoing else None
     if going is not None and this.acceptable_ack and (going.end_ns or going.time_ns) > other.max_end_ns:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.signs import Order
 from tcpharness.analysis.state import Side
-from tcpharness.packet.segment import ACK, Segment
+from tcpharness.packet.segment import ACK, SYN, Segment, seq_diff
 
 MS = 1_000_000
 FEW = 3  # frames: a probe or two have no other direction either
@@ -32,23 +33,49 @@ def one_sided(segment: Segment, this: Side, other: Side) -> Hit | None:
 
 
 def wrong_direction_order(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """A SYN after the SYN-ACK that answers it.
+    """A segment captured behind what answers it: data behind its ACK, a SYN behind the SYN-ACK or more.
 
     why it matters: The capture has put frames in another order than they went (two queues, two interfaces):
         what depends on order within a fraction of a millisecond is doubtful.
     what to do: Capture on one queue, or sort by hardware timestamps.
-    limits: Seen in handshakes alone, where no other reading is possible.
+    limits: Data without timestamps within a millisecond of its ACK only: later, it may have been sent again.
     fires: the answer first
         0.000 < S. 0:0(0) ack 1
         0.0001 > S 0:0(0)
+    fires: data behind its ACK, by the timestamp that the ACK echoes
+        0.000 > P. 1:11(10) ack 1 <nop,nop,TS val 10 ecr 7>
+        0.001 < . 1:1(0) ack 21 <nop,nop,TS val 8 ecr 11>
+        0.003 > P. 11:21(10) ack 1 <nop,nop,TS val 11 ecr 7>
     silent: as it was
         0.000 > S 0:0(0)
         0.0001 < S. 0:0(0) ack 1
+    silent: sent again, after an ACK of what was not captured
+        0.000 > P. 1:11(10) ack 1 <nop,nop,TS val 10 ecr 7>
+        0.001 < . 1:1(0) ack 21 <nop,nop,TS val 8 ecr 11>
+        0.003 > P. 11:21(10) ack 1 <nop,nop,TS val 13 ecr 7>
     """
-    if segment.flags & ACK or this.frames or other.isn < 0 or this.flow.opener is not this:
+    if not segment.flags & SYN:
+        return late_data(segment, this, other) if this.hole is not None and this.hole.told else None
+    if segment.flags & ACK or this.isn >= 0 or (this.order != Order.LATE and not other.syns):
         return None
-    late = segment.time_ns - other.syn_ns
+    if this.order != Order.LATE and this.flow.opener is not this:
+        return None
+    late = segment.time_ns - (other.syn_ns if other.isn >= 0 else this.flow.first_ns)
     return Hit(f"{late / MS:.3f} ms after its answer", detail={"late_ns": late})
+
+
+def late_data(segment: Segment, this: Side, other: Side) -> Hit:
+    """With it, the ACK is no more of unseen data, if that was all it was about."""
+    hole = this.hole
+    assert hole is not None
+    told = other.ongoing.get("unseen") if other.ongoing else None
+    whole = seq_diff(segment.seq, hole.seq) <= 0 and seq_diff(segment.next_seq, hole.end) >= 0
+    done = told is not None and told.frame == hole.frame and told.count == 1 and whole
+    return Hit(
+        this.evidence,
+        detail={"late_ns": segment.time_ns - hole.since_ns, "ack_frame": hole.frame},
+        replaces=((told, None),) if done and told is not None else (),
+    )
 
 
 def synack_unsolicited(segment: Segment, this: Side, other: Side) -> Hit | None:
