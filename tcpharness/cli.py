@@ -319,9 +319,9 @@ def explain_command(args: argparse.Namespace) -> int:
 
 
 def schema_command(args: argparse.Namespace) -> int:
-    from tcpharness.scenario.schema import schema
+    from tcpharness.scenario.schema import schema_text
 
-    print(json.dumps(schema(), indent=2))
+    print(schema_text(), end="")
     return OK
 
 

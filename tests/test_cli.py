@@ -93,7 +93,9 @@ def test_explain_without_a_name_lists_everything(capsys: pytest.CaptureFixture[s
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == OK
-    assert json.loads(capsys.readouterr().out)["$schema"].startswith("https://json-schema.org/")
+    text = capsys.readouterr().out
+    assert json.loads(text)["$schema"].startswith("https://json-schema.org/")
+    assert text == (Path(__file__).parents[1] / "scenarios" / "schema.json").read_text()
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"], ["analyze", "--help"]])
