@@ -54,34 +54,38 @@ def shrink(text: str, case: Case, *, runs: int, seed: int, say: Say) -> Shrunk:
     text = with_values(text, {name: str(value) for name, value in case.values.items()})
     wanted = play.verdict(text)
     if wanted is None:
-        raise CannotShrink(
-            f"{case.id}: {runs} runs did not all end the same way, so there is no verdict to keep; "
-            "run it with --repeat, or give --seed"
-        )
+        raise CannotShrink(f"{case.id}: there is no verdict to keep, {play.why}")
     if wanted[0] == "skip":
         raise CannotShrink(f"{case.id}: it is skipped on this machine")
     say(f"to be kept: {worded(wanted)}")
     done: list[str] = []
     refused: set[str] = set()
-    while (found := next_smaller(text, wanted, play, refused, say)) is not None:
-        about, text = found
-        done.append(about)
-        say(f"{about}: {worded(wanted)}")
-    return Shrunk(text, wanted, play.tried, tuple(done))
+    at, taken = 0, 0  # the proposal to try next; how many had been taken when this round began
+    while True:
+        found = next_smaller(text, at, wanted, play, refused, say)
+        if found is not None:
+            at, about, text = found
+            done.append(about)
+            say(f"{about}: {worded(wanted)}")
+        elif len(done) > taken:
+            at, taken = 0, len(done)  # what could not go before may be able to now
+        else:
+            return Shrunk(text, wanted, play.tried, tuple(done))
 
 
 def next_smaller(
-    text: str, wanted: Signature, play: Player, refused: set[str], say: Say
-) -> tuple[str, str] | None:
-    """The first proposal that keeps the verdict; what has changed it is not tried again."""
-    for proposal in proposals(text):
-        if proposal.text in refused:
+    text: str, at: int, wanted: Signature, play: Player, refused: set[str], say: Say
+) -> tuple[int, str, str] | None:
+    """The first proposal from the `at`th on that keeps the verdict; what changes it is not tried again."""
+    for number, proposal in enumerate(proposals(text)):
+        if number < at or proposal.text in refused:
             continue
         verdict = play.verdict(proposal.text)
         if verdict == wanted:
-            return proposal.about, proposal.text
+            # What follows has moved up to this place.
+            return number, proposal.about, proposal.text
         refused.add(proposal.text)
-        say(f"{proposal.about}: no, {worded(verdict) if verdict else 'not valid, or not always the same'}")
+        say(f"{proposal.about}: no, {worded(verdict) if verdict else play.why}")
     return None
 
 
@@ -90,6 +94,7 @@ class Player:
 
     def __init__(self, file: str, runs: int, seed: int) -> None:
         self.file, self.tried = file, 0
+        self.why = ""  # the last text had no verdict
         self.runs = runs
         self.options = Options(seed=seed, repeat=runs)
 
@@ -97,13 +102,17 @@ class Player:
         """What all runs came to; None when it cannot be run, or when they differ."""
         try:
             cases = load_whole(text, self.file)
-        except ScenarioErrors:
+        except ScenarioErrors as errors:
+            self.why = f"it can't be: {errors.problems[0].text}"
             return None
         self.tried += 1
         heard = Silent()
         run_cases(cases, self.options, heard)
         found = {signature(result) for result in heard.heard}
-        return found.pop() if len(found) == 1 else None
+        if len(found) == 1:
+            return found.pop()
+        self.why = f"{self.runs} runs ended in {len(found)} ways: {' / '.join(sorted(map(worded, found)))}"
+        return None
 
 
 def signature(result: Result) -> Signature:

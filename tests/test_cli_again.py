@@ -56,6 +56,20 @@ def test_shrink_leaves_out_what_the_verdict_does_not_need(tmp_path: Path) -> Non
     assert "lost.smaller.yaml: exists; --force to overwrite it" in again.stderr
 
 
+def test_shrink_tries_fewer_and_what_never_fires(tmp_path: Path) -> None:
+    scenario = tmp_path / "never.yaml"
+    marked = "name: lost, when: {from: client, times: every}, do: {set: {tos: 8}}"
+    text = LOST.replace("name: lost, when: {from: client, data: 5}, do: drop", marked)
+    text = text.replace("data: 2}", "data: 99}")
+    scenario.write_text(text.replace("findings: {client: {}}", 'faults: {lost: "99..", mark: "0.."}'))
+    done = tcpharness("shrink", scenario, "--runs", "1", "--seed", "1", "-o", tmp_path / "less.yaml")
+    assert done.returncode == 0, done.stderr
+    made = (tmp_path / "less.yaml").read_text().split("scenario:")[1]
+    assert "times: 1}" in made
+    assert "name: mark" not in made
+    assert "mark:" not in made
+
+
 def test_shrink_takes_one_scenario(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(LOST)

@@ -17,7 +17,11 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 IMPAIRMENTS = ("delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate", "queue")
 SETTINGS = ("sysctl", "routes", "firewall", "offload", "mtu")
 AMOUNT = re.compile(r"([0-9]+)( ?[A-Za-z%]*)")
-NULL = "tag:yaml.org,2002:null"
+FAULT_AMOUNTS = ("times", "delay", "hold", "duplicate", "len")
+ENDPOINT_AMOUNTS = ("send", "times", "addresses")
+FEW = ("1", "2", "4", "8")  # tried instead of `times: every`
+NONE_ALLOWED = re.compile(r"0$|0 ?\.\.|\.\.")  # counts that hold for what never happens
+NULL, INT, TEXT = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "int", "str"))
 WIDTH = 110
 
 
@@ -31,7 +35,7 @@ def with_values(text: str, values: dict[str, str]) -> str:
     root = _root(text)
     kept = [(key, value) for key, value in root.value if key.value not in ("matrix", "ip")]
     if "ip" in values:
-        kept.insert(1, (_scalar("ip"), _scalar(values["ip"], "tag:yaml.org,2002:int")))
+        kept.insert(1, (_scalar("ip"), _scalar(values["ip"], INT)))
     axes = [
         (_scalar(name), SequenceNode("tag:yaml.org,2002:seq", [_scalar(value)], flow_style=True))
         for name, value in values.items()
@@ -43,14 +47,22 @@ def with_values(text: str, values: dict[str, str]) -> str:
     return _text(root)
 
 
+Path = tuple[int, ...]  # of places in `value`, from the root
+
+
+class Step(NamedTuple):
+    """One change of the tree."""
+
+    about: str
+    paths: tuple[Path, ...]  # what goes; or the one pair whose value changes
+    value: str | None = None  # what it becomes; None: it goes
+
+
 def proposals(text: str) -> Iterator[Proposal]:
     """From the largest steps to the smallest; each is `text` with one change."""
     root = _root(text)
-    for path, about in [*_removals(root), *_narrowings(root)]:
-        yield Proposal(about, _text(_changed(root, path, about)))
-
-
-Path = tuple[int, ...]  # of places in `value`, from the root
+    for step in [*_removals(root), *_narrowings(root)]:
+        yield Proposal(step.about, _text(_changed(root, step)))
 
 
 def _root(text: str) -> MappingNode:
@@ -71,66 +83,89 @@ def _name_nothing(node: Node) -> None:
             _name_nothing(each)
 
 
-def _removals(root: MappingNode) -> Iterator[tuple[Path, str]]:
-    yield from _items(root, "faults", "fault")
+def _removals(root: MappingNode) -> Iterator[Step]:
+    yield from _faults(root)
     for at, links in _children(root, "links"):
         for path, _ in _impairments(links, (at,)):
-            yield path, f"without {_key(root, path)} on a link"
-    yield from _items(root, "endpoints", "endpoint")
+            yield Step(f"without {_key(root, path)} on a link", (path,))
+    for at, endpoints in _children(root, "endpoints"):
+        for number, (name, _) in enumerate(_pairs(endpoints)):
+            yield Step(f"without endpoint {name.value}", ((at, number),))
     yield from _settings(root)
     yield from _actions(root)
 
 
-def _items(root: MappingNode, key: str, word: str) -> Iterator[tuple[Path, str]]:
-    for at, items in _children(root, key):
-        for number, item in enumerate(items.value):
-            name = item[0].value if isinstance(item, tuple) else _name(item, number)
-            yield (at, number), f"without {word} {name}"
+def _faults(root: MappingNode) -> Iterator[Step]:
+    for at, faults in _children(root, "faults"):
+        for number, fault in enumerate(faults.value):
+            name = _name(fault, number)
+            yield Step(f"without fault {name}", ((at, number), *_allowances(root, name)))
 
 
-def _settings(root: MappingNode) -> Iterator[tuple[Path, str]]:
+def _allowances(root: MappingNode, fault: str) -> Iterator[Path]:
+    """Where `expect.faults` lets a fault not fire: without it, that is true and says nothing."""
+    for at, expect in _children(root, "expect"):
+        for place, (section, names) in enumerate(_pairs(expect)):
+            for number, (name, count) in enumerate(_pairs(names)):
+                if section.value == "faults" and name.value == fault and NONE_ALLOWED.match(str(count.value)):
+                    yield (at, place, number)
+
+
+def _settings(root: MappingNode) -> Iterator[Step]:
     for at, hosts in _children(root, "hosts"):
         for number, (name, settings) in enumerate(_pairs(hosts)):
             for place, (key, _) in enumerate(_pairs(settings)):
                 if key.value in SETTINGS:
-                    yield (at, number, place), f"without {key.value} of {name.value}"
+                    yield Step(f"without {key.value} of {name.value}", ((at, number, place),))
 
 
-def _actions(root: MappingNode) -> Iterator[tuple[Path, str]]:
+def _actions(root: MappingNode) -> Iterator[Step]:
     for at, faults in _children(root, "faults"):
         for number, fault in enumerate(faults.value):
             for place, (key, does) in enumerate(_pairs(fault)):
                 several = key.value == "do" and isinstance(does, SequenceNode) and len(does.value) > 1
-                for step in range(len(does.value)) if several else ():
-                    what = f"without action {step + 1} of fault {_name(fault, number)}"
-                    yield (at, number, place, step), what
+                for action in range(len(does.value)) if several else ():
+                    what = f"without action {action + 1} of fault {_name(fault, number)}"
+                    yield Step(what, ((at, number, place, action),))
 
 
-def _narrowings(root: MappingNode) -> Iterator[tuple[Path, str]]:
-    """Numbers that could be half as large: how often, how much, how long."""
+def _narrowings(root: MappingNode) -> Iterator[Step]:
+    """Numbers that could be smaller: how often, how much, how long."""
     for at, faults in _children(root, "faults"):
         for number, fault in enumerate(faults.value):
-            for path, key in _numbers(fault, (at, number), ("times", "delay", "hold", "duplicate", "len")):
-                yield path, f"half of {key} of fault {_name(fault, number)}"
+            yield from _narrower_fault(fault, (at, number), f"of fault {_name(fault, number)}")
     for at, links in _children(root, "links"):
         for path, value in _impairments(links, (at,)):
-            if isinstance(value, ScalarNode) and _half(value.value):
-                yield path, f"half of {_key(root, path)} on a link"
+            if isinstance(value, ScalarNode):
+                yield from _halved(path, f"{_key(root, path)} on a link", value.value)
     for at, endpoints in _children(root, "endpoints"):
-        for number, (name, endpoint) in enumerate(endpoints.value):
-            for path, key in _numbers(endpoint, (at, number), ("send", "times", "addresses")):
-                yield path, f"half of {key} of {name.value}"
+        for number, (name, endpoint) in enumerate(_pairs(endpoints)):
+            for path, key, amount in _amounts(endpoint, (at, number), ENDPOINT_AMOUNTS):
+                yield from _halved(path, f"{key} of {name.value}", amount)
 
 
-def _changed(root: MappingNode, path: Path, about: str) -> MappingNode:
+def _narrower_fault(fault: Node, at: Path, of: str) -> Iterator[Step]:
+    for path, key, value in _amounts(fault, at, FAULT_AMOUNTS):
+        for few in FEW if (key, value) == ("times", "every") else ():
+            yield Step(f"times {few} instead of every {of}", (path,), few)
+        yield from _halved(path, f"{key} {of}", value)
+
+
+def _halved(path: Path, what: str, value: str) -> Iterator[Step]:
+    if half := _half(value):
+        yield Step(f"half of {what}", (path,), half)
+
+
+def _changed(root: MappingNode, step: Step) -> MappingNode:
     made = copy.deepcopy(root)
-    parent = _at(made, path[:-1])
-    if about.startswith("half"):
-        value = parent.value[path[-1]][1]
-        value.value = _half(value.value)
-        return made
-    del parent.value[path[-1]]
-    _prune(made, path[:-1])
+    for path in sorted(step.paths, reverse=True):  # from the end, so that the other places stay what they are
+        parent = _at(made, path[:-1])
+        if step.value is not None:
+            key = parent.value[path[-1]][0]
+            parent.value[path[-1]] = (key, _scalar(step.value, INT if step.value.isdecimal() else TEXT))
+            continue
+        del parent.value[path[-1]]
+        _prune(made, path[:-1])
     return made
 
 
@@ -187,16 +222,17 @@ def _impairments(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
             yield from _impairments(child, (*path, place))
 
 
-def _numbers(node: Node, path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+def _amounts(node: Node, path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, str, str]]:
+    """Path, key and value of each of `keys`, at any depth."""
     for place, child in enumerate(node.value if not isinstance(node, ScalarNode) else ()):
         if not isinstance(child, tuple):
-            yield from _numbers(child, (*path, place), keys)
+            yield from _amounts(child, (*path, place), keys)
             continue
         key, value = child
-        if isinstance(value, ScalarNode) and key.value in keys and _half(value.value):
-            yield (*path, place), key.value
+        if isinstance(value, ScalarNode) and key.value in keys:
+            yield (*path, place), key.value, value.value
         elif not isinstance(value, ScalarNode):
-            yield from _numbers(value, (*path, place), keys)
+            yield from _amounts(value, (*path, place), keys)
 
 
 def _half(text: str) -> str:
@@ -205,7 +241,7 @@ def _half(text: str) -> str:
     return f"{int(match[1]) // 2}{match[2]}" if match and int(match[1]) > 1 else ""
 
 
-def _scalar(text: str, tag: str = "tag:yaml.org,2002:str") -> ScalarNode:
+def _scalar(text: str, tag: str = TEXT) -> ScalarNode:
     return ScalarNode(tag, text)
 
 

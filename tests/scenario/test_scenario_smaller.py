@@ -22,7 +22,9 @@ endpoints:
 faults:
   - {name: late, when: {from: client, data: 3}, do: {delay: 8ms}}
   - {name: lost, when: {from: client, data: 12, times: 4}, do: [drop, {inject: {flags: "${flags}"}}]}
+  - {name: often, when: {from: server, times: every}, do: {delay: 1ms}}
 expect:
+  faults: {late: 1, lost: 0.., often: "..3"}
   findings: {client: {}}
 """
 ONE = with_values(TEXT, {"ip": "6", "flags": "F"})
@@ -61,6 +63,8 @@ def test_removals(about: str, gone: str) -> None:
     ("about", "now"),
     [
         ("half of times of fault lost", "times: 2"),
+        ("times 1 instead of every of fault often", "times: 1}"),
+        ("times 8 instead of every of fault often", "times: 8}"),
         ("half of delay of fault late", "delay: 4ms}}"),
         ("half of delay on a link", "delay: 2ms, from"),
         ("half of duplicate on a link", "duplicate: 1%"),
@@ -85,6 +89,15 @@ def test_what_is_emptied_goes_and_a_host_stays() -> None:
 def test_nothing_to_halve_ends_it() -> None:
     text = BY_NAME["half of duplicate on a link"]
     assert not [about for about, _ in proposals(text) if about == "half of duplicate on a link"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "left"), [("lost", "late, often"), ("often", "late, lost"), ("late", "late, lost, often")]
+)
+def test_what_lets_a_fault_not_fire_goes_with_it(fault: str, left: str) -> None:
+    text = BY_NAME[f"without fault {fault}"]
+    mentioned = text.split("expect:")[1].split("faults: {")[1].split("}")[0]
+    assert [each.split(":")[0] for each in mentioned.split(", ")] == left.split(", ")
 
 
 def test_expectations_are_never_touched() -> None:
