@@ -131,6 +131,14 @@ def test_json(golden: Golden) -> None:
     assert again["results"][1]["failures"][0]["capture"] == FAILURE.capture
 
 
+@pytest.mark.parametrize(("fast", "factor"), [(True, 10), (False, 1)])
+def test_how_much_faster_time_went_is_recorded(fast: bool, factor: int) -> None:
+    made = result("pass")
+    made.case = replace(made.case, fast=fast)
+    (told,) = results_as_json([made])["results"]
+    assert told["time_factor"] == factor
+
+
 def test_a_case_again_names_the_case() -> None:
     assert "again: tcpharness run lost.yaml --seed 7" in failure_text(result("fail"))
     one = result("fail")
