@@ -89,9 +89,26 @@ def test_the_gate_opens_for_the_right_threshold(spawner: Spawner) -> None:
     assert 0 <= found["retransmission"]["delay_median_ms"] < 10_000
 
 
+def test_a_capture_filter_for_one_address_family_misses_half(spawner: Spawner) -> None:
+    cases = (
+        "scenarios/ending/abort.yaml",
+        "scenarios/window/zero_window_brief.yaml",
+        "scenarios/handshake/open.yaml",
+    )
+    monitors = "examples/filters/filters.yaml,examples/filters/both_families.yaml"
+    done = score(*cases, "--monitors", monitors, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = {each["monitor"]: each["conditions"] for each in json.loads(done.stdout)["monitors"]}
+    for condition in ("reset", "zero_window"):
+        assert found["tcpdump-ip6"][condition]["recall"] == 1
+        one = found["tcpdump"][condition]
+        assert one["hits"] == one["misses"] > 0
+        assert one["false_alarms"] == 0
+
+
 def test_the_page_names_files_that_are_there() -> None:
     page = (HERE / "docs/rollout.md").read_text()
-    named = set(re.findall(r"examples/rollout/[a-z_.]+[a-z]", page))
+    named = set(re.findall(r"examples/(?:rollout|filters)/[a-z_.]+[a-z]", page))
     assert {
         "examples/rollout/rules.yaml",
         "examples/rollout/fixed.rules",
