@@ -84,7 +84,7 @@ async def _all(
 
 
 async def _one(case: Case, kept: Path, said: dict[str, Any], room: MonitorRoom, scratch: Path) -> Result:
-    plan = make_plan(case, number_of(kept))
+    plan = make_plan(case, number_of(kept, said))
     evidence = Evidence(captures={v: capture_of(kept, one) for v, one in said["captures"].items()})
     own = scratch / kept.name
     own.mkdir()
@@ -95,12 +95,11 @@ async def _one(case: Case, kept: Path, said: dict[str, Any], room: MonitorRoom, 
     )  # fmt: skip
 
 
-def number_of(kept: Path) -> int:
-    """A kept case's folder begins with the number that its addresses come from. Raises ValueError."""
-    number = kept.name.partition("-")[0]
-    if not number.isdigit():
-        raise ValueError(f"{kept}: expected the name it was given, 001-...")
-    return int(number)
+def number_of(kept: Path, said: dict[str, Any]) -> int:
+    """The number that a kept case's addresses come from. Raises ValueError."""
+    if type(said.get("lab")) is not int:
+        raise ValueError(f"{kept / 'result.json'}: it does not say the lab's number; keep the cases anew")
+    return int(said["lab"])
 
 
 def capture_of(kept: Path, said: dict[str, Any]) -> CaptureOutcome:

@@ -38,6 +38,7 @@ from tcpharness.lab.build import Lab, LabError
 from tcpharness.lab.canary import Canaries
 from tcpharness.lab.director import Director, tell_of_faults
 from tcpharness.lab.middlebox import Middlebox
+from tcpharness.lab.numbers import Numbers
 from tcpharness.lab.sampling import Watch, name_endpoints
 from tcpharness.lab.socket_table import settle
 from tcpharness.lab.spawner import Spawner
@@ -300,10 +301,10 @@ class Runner:
         self.options = options
         self.admission = Admission(options.jobs)
         self.versions = doctor.versions()
-        self._numbers = itertools.count(1)
         self._seeds = random.Random()
         self._drawn: dict[str, int] = {}  # case -> seed, when it is played more than once
         self._stack = AsyncExitStack()
+        self._numbers = self._stack.enter_context(Numbers())
         self._tracing = Tracing()
         self._spawner = spawner or self._stack.enter_context(Spawner.start())
         self._directory = options.out or Path(tempfile.mkdtemp(prefix="tcpharness-"))
@@ -337,12 +338,12 @@ class Runner:
         return result
 
     async def _play(self, case: Case) -> Result:
-        number = next(self._numbers)
+        number, lab = self._numbers.next()
         seed = self.seed_of(case)
         directory = self._directory / f"{number:03}-{slug(case.id)}"
         directory.mkdir(parents=True, exist_ok=True)
         started, start = time.time(), time.monotonic_ns()
-        run = CaseRun(case, number, seed, directory)
+        run = CaseRun(case, lab, seed, directory)
         try:
             verdict = await self._verdict(run, self.options.timeout_ns or case.timeout_ns)
         except asyncio.CancelledError:  # interrupted: half a case is nothing to keep
@@ -359,6 +360,7 @@ class Runner:
             versions=self.versions,
             out_dir=str(directory),
             names=names_of(run.plan),
+            lab=lab,
             transcript=run.transcript(),
         )
         self._keep_or_forget(result, directory)

@@ -40,6 +40,7 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "notes": verdict.notes,
         "agreements": [asdict(agreement) for agreement in verdict.agreements],
         "seed": result.seed,
+        "lab": result.lab,  # the number that its addresses come from
         "transcript": {"sha256": digest(result.transcript), "lines": result.transcript},
         "time_factor": FACTOR if result.case.fast else 1,
         "started": result.started,

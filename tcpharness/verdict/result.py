@@ -88,4 +88,5 @@ class Result:
     versions: dict[str, str]
     out_dir: str | None
     names: dict[str, str] = field(default_factory=dict)  # address -> host
+    lab: int = 0  # its number, from which the addresses come
     transcript: list[str] = field(default_factory=list)  # transcript.py

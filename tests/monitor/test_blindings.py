@@ -11,6 +11,7 @@ import pytest
 from reading_lab import played, played_at_once, verdict_of
 
 from tcpharness.lab.spawner import Spawner
+from tcpharness.monitor.library import shipped_names
 
 pytestmark = pytest.mark.netns
 
@@ -173,16 +174,16 @@ BLINDINGS += [
 AT_ONCE = [  # what takes its time to start
     Blinding("bpftrace", "killed", (("tracer=$!;", "tracer=$!; kill -KILL $tracer;"),)),
     Blinding("bpftrace", "not there", (("bpftrace -B line", "no-such-bpftrace -B line"),)),
-    Blinding("bpftrace", "its output elsewhere", (("tcp.bt > lines &", "tcp.bt > others &"),)),
-    Blinding("bpftrace", "its output cut", (("grep -E", "grep -m 1 -E"),)),
+    Blinding("bpftrace", "its output elsewhere", (("> lines &", "> others &"),)),
+    Blinding("bpftrace", "its output cut", (("cat lines;", "head -n 1 lines;"),)),
     Blinding("bpftrace", "no tracefs", (("'mount -t tracefs nodev /sys/kernel/tracing ||", "'true ||"),)),
     Blinding(
         "bpftrace",
         "one of its probes left out",
-        (("tracepoint:tcp:tcp_receive_reset {", "tracepoint:tcp:tcp_receive_reset / args->sport == 9 / {"),),
+        (("tracepoint:tcp:tcp_receive_reset / ", "tracepoint:tcp:tcp_receive_reset / args->sport == 9 && "),),
     ),
     Blinding("bpftrace", "other words", (('("%s reset state', '("%s rst state'),)),
-    Blinding("bpftrace", "another host's address", (("({address}|{canary}) ", "10[.]99[.]0[.]1 "),)),
+    Blinding("bpftrace", "another namespace", (("$(stat -Lc %i /proc/self/ns/net)", "4026531840"),)),
     Blinding("bpftrace", "lines of another form", (("(?P<what>\\S+) state=", "(?P<what>\\S+) in="),)),
     Blinding("bpftrace", "ended early", (("exec sleep infinity", "exit 0"),)),
     Blinding(
@@ -315,6 +316,6 @@ def test_an_unblinded_one_passes(monitor: str, spawner: Spawner, tmp_path: Path)
     assert verdict_of(result, "it").outcome == "pass"
 
 
-@pytest.mark.parametrize("monitor", sorted({blinding.of for blinding in BLINDINGS + AT_ONCE}))
+@pytest.mark.parametrize("monitor", sorted({*shipped_names()} - {"zeek"}))  # which Debian does not have
 def test_each_is_blinded_in_ten_ways(monitor: str) -> None:
     assert len({blinding.how for blinding in BLINDINGS + AT_ONCE if blinding.of == monitor}) >= 10

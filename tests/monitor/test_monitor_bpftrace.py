@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from reading_lab import LOST_SYN, played
+from reading_lab import LOST_SYN, PAIR, played, played_at_once
 
 from tcpharness.lab.spawner import Spawner
 
@@ -27,3 +27,23 @@ def test_it_sees_what_its_host_sends_again_and_nothing_of_others(spawner: Spawne
     assert [sorted(outcome.could_hear) for outcome in result.evidence.monitors] == [names] * 2
     assert [sorted(outcome.heard) for outcome in result.evidence.monitors] == [names] * 2
     assert not any("vouches" in note for note in result.verdict.notes)
+
+
+def test_another_lab_with_the_same_addresses_is_none_of_its_business(
+    spawner: Spawner, tmp_path: Path
+) -> None:
+    """Tracepoints are the machine's, and so another run's on it are there as well."""
+    same = "[{join: [client, server], addresses: {client: 10.99.1.1/24, server: 10.99.1.2/24}}]"
+    network = PAIR.replace("[[client, server]]", same)
+    network = network.replace("connect: server", "connect: 10.99.1.2:105").replace(
+        "40 KiB,", "40 KiB, pause: 2s,"
+    )
+    watched = "monitors: [bpftrace]\nexpect: {monitors: {bpftrace: {client: {%s}}}}\n"
+    texts = {"lost": LOST_SYN + watched % "syn_retransmission: 1", "clean": watched % ""}
+    for name in texts:
+        (tmp_path / name).mkdir()
+    results = played_at_once(spawner, tmp_path, texts, network)
+    skipped = [r.verdict.reason for r in results.values() if r.verdict.outcome == "skip"]
+    if skipped:
+        pytest.skip(skipped[0])
+    assert [r.verdict.outcome for r in results.values()] == ["pass", "pass"], results["clean"].verdict
