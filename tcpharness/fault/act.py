@@ -1,7 +1,7 @@
 """`do`: what a fault does with the frame that it means.
 
 `Work` is what is to become of that frame: every action changes it, in order. An action after
-`duplicate` applies to all copies.
+`duplicate` applies to all copies. It is cut (`split`, `fragment`) at the end, whatever else is in the list.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from tcpharness.fault.alter import corrupt, set_fields
 from tcpharness.fault.craft import fill
+from tcpharness.fault.cut import pieces
 from tcpharness.fault.flow import Direction
 from tcpharness.fault.ledger import Fate
 from tcpharness.fault.rule import Seen
@@ -46,6 +47,7 @@ class Work:
     fate: Fate = "forward"
     faults: list[tuple[str, Kills]] = field(default_factory=list)  # that fired, in order
     injected: list[tuple[str, int, bytes]] = field(default_factory=list)  # fault, port, frame
+    cut: Action | None = None  # into two pieces, when everything else has been done
 
     @property
     def is_dropped(self) -> bool:
@@ -71,6 +73,21 @@ def act(fault: Fault, seen: Seen, work: Work, ports: Sequence[Place], templates:
         elif not work.is_dropped:
             ACTIONS[action.do](action, seen, work)
     return tuple(kills)
+
+
+def cut(seen: Seen, work: Work) -> None:
+    """The last thing that is done to a frame: afterwards it is no longer one."""
+    if work.cut is not None:
+        work.sends = [
+            (out, piece)
+            for out, frame in work.sends
+            for piece in pieces(frame, seen.layout_of(frame), work.cut)
+        ]
+
+
+def _cut_later(action: Action, seen: Seen, work: Work) -> None:
+    work.cut = action
+    work.note("alter")
 
 
 def _drop(action: Action, seen: Seen, work: Work) -> None:
@@ -111,6 +128,8 @@ ACTIONS: dict[str, Callable[[Action, Seen, Work], None]] = {
     "hold": _hold,
     "corrupt": _corrupt,
     "set": _set,
+    "split": _cut_later,
+    "fragment": _cut_later,
 }
 
 

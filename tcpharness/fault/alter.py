@@ -86,6 +86,16 @@ def fix_tcp_checksum(data: bytearray, layout: Layout) -> None:
     SHORT.pack_into(data, at, 0xFFFF - fold(total))
 
 
+def tcp_checksum_holds(data: bytes | bytearray, layout: Layout) -> bool:
+    """True when the segment's checksum is right."""
+    segment = bytes(data[layout.tcp_at : layout.end])
+    return fold(_pseudo_sum(data, layout) + ones_complement_sum(segment)) == 0xFFFF
+
+
+def spoil_tcp_checksum(data: bytearray, layout: Layout) -> None:
+    _flip(data, layout.tcp_at + CKSUM)
+
+
 def fix_ip_checksum(data: bytearray, layout: Layout) -> None:
     """RFC 791 3.1; IPv6 has none."""
     if layout.version == 4:

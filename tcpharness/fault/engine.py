@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 from zlib import crc32
 
-from tcpharness.fault.act import Work, act
+from tcpharness.fault.act import Work, act, cut
 from tcpharness.fault.facts import FlowFacts
 from tcpharness.fault.flow import (
     IPV4_TCP,
@@ -458,6 +458,7 @@ class Engine:
         is_cut = self._cut
         for rule in meant:
             self._fire(rule, seen, work)
+        cut(seen, work)
         return self._carry_out(seen, work, is_cut)
 
     def _fire(self, rule: Rule, seen: Seen, work: Work) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tcpharness.fault import alter
 from tcpharness.fault.alter import Layout, has_room
+from tcpharness.fault.cut import can_be_cut
 from tcpharness.fault.facts import FlowFacts
 from tcpharness.fault.flow import Direction
 from tcpharness.packet.segment import Segment, decode, flags_value
@@ -223,6 +224,8 @@ def _questions(fault: Fault) -> Iterator[Question]:
             yield _is_as_long(action.byte or 1)
         if action.do == "set":
             yield _has_room(action)
+        if action.do in ("split", "fragment"):
+            yield _can_be_cut(action)
 
 
 def _fields(when: Match) -> Iterator[Question]:
@@ -234,6 +237,10 @@ def _fields(when: Match) -> Iterator[Question]:
 
 def _has_room(action: Action) -> Question:
     return lambda seen: has_room(seen.data, seen.layout, action)
+
+
+def _can_be_cut(action: Action) -> Question:
+    return lambda seen: can_be_cut(seen.data, seen.layout, action)
 
 
 def _is_as_long(byte: int) -> Question:

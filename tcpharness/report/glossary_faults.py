@@ -29,6 +29,8 @@ ACTIONS = {
     "hold": "{hold: 3}",
     "corrupt": "{corrupt: tcp}",
     "set": "{set: {ttl: 3, strip: [sack]}}",
+    "split": "{split: 100}",
+    "fragment": "{fragment: 24}",
     "inject": "{inject: {to: client, flags: R, seq: rcv_nxt}}",
     "kill": "{kill: server}",
 }
@@ -38,6 +40,12 @@ PARTS = {
                 "checksum": "do: {corrupt: {byte: 3, checksum: fix}}"},
     "set": {"flags": "do: {set: {flags: S.}}", "strip": "do: {set: {strip: [wscale, sack]}}",
             "checksum": "do: {set: {ttl: 3, checksum: keep}}"},
+    "split": {
+        "at": "do: {split: {at: 100}}",
+        "overlap": "do: {split: {at: 100, overlap: 10}}",
+        "swapped": "do: {split: {at: 100, swapped: on}}",
+    },
+    "fragment": {"at": "do: {fragment: {at: 24}}", "swapped": "do: {fragment: {at: 24, swapped: on}}"},
     "inject": {"to": "do: {inject: {to: server, flags: R}}", "from": "do: {inject: {to: client, from: server, flags: R}}",
                "flags": "do: {inject: {flags: F.}}", "seq": "do: {inject: {flags: R, seq: rcv_nxt + 1}}",
                "ack": "do: {inject: {flags: ., ack: out_of_window}}", "text": "do: {inject: {text: GOODBYE}}"},

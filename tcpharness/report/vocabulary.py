@@ -52,7 +52,7 @@ def _faults() -> list[str]:
         "",
         *_table((name, ACTION.verbs[name].about, f"do: {example}") for name, example in ACTIONS.items()),
         "",
-        *_table(_parts(ACTION.verbs, PARTS, "corrupt", "set", "inject", "kill"), "part"),
+        *_table(_parts(ACTION.verbs, PARTS, "corrupt", "set", "split", "fragment", "inject", "kill"), "part"),
         "",
         "`set` and `inject` take the header fields above as well.",
         "",

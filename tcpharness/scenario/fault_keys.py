@@ -216,6 +216,51 @@ SET = Table(
     _set,
 )
 
+SWAPPED = Key(SWITCH, "on: the second piece goes first (default: off).")
+SPLIT_AT = integer(1, 65535, "a number of payload bytes")
+SPLIT = ByKind(
+    scalar=Made(SPLIT_AT, lambda value, at, scope: {"cut_at": value}),
+    mapping=Table(
+        "split",
+        {
+            "at": Key(SPLIT_AT, "So many payload bytes are in the first piece.", required=True),
+            "overlap": Key(
+                integer(1, 65535, "a number of payload bytes"),
+                "So many of them are in the second piece again.",
+            ),
+            "swapped": SWAPPED,
+        },
+        lambda fields: {"cut_at": fields.get("at"), **fields.only("overlap", "swapped")},
+    ),
+)
+
+
+def _eighths(value: int, at: Place, scope: Scope) -> Any:
+    if value % 8:
+        # RFC 791 3.1: the offset is counted in units of eight bytes.
+        return scope.wrong(
+            at, f"{value} is no multiple of 8, and fragments begin at one; expected {value - value % 8 + 8}"
+        )
+    return {"cut_at": value}
+
+
+FRAGMENT_AT = Made(integer(8, 65528, "a number of bytes"), _eighths)
+FRAGMENT = ByKind(
+    scalar=FRAGMENT_AT,
+    mapping=Table(
+        "fragment",
+        {
+            "at": Key(
+                FRAGMENT_AT,
+                "So many bytes behind the IP header are in the first piece, a multiple of 8.",
+                required=True,
+            ),
+            "swapped": SWAPPED,
+        },
+        lambda fields: {**fields.get("at"), **fields.only("swapped")},
+    ),
+)
+
 SEQ_PATTERN = r"(?:next|rcv_nxt|in_window|out_of_window)(?: ?[+-] ?[0-9]{1,10})?|[0-9]{1,10}"
 SEQ = pattern(
     SEQ_PATTERN,
@@ -319,6 +364,8 @@ ACTION = OneVerb(
             CORRUPT, "tcp or ip: that checksum is wrong; payload or {byte, bit}: a bit is flipped."
         ),
         "set": Verb(SET, "Header fields or TCP options are changed; checksums follow unless checksum: keep."),
+        "split": Verb(SPLIT, "It arrives as two segments, the first with so many payload bytes."),
+        "fragment": Verb(FRAGMENT, "It arrives as two IP fragments, the first with so many bytes."),
         "inject": Verb(INJECT, "A crafted segment is sent as well, before the matched frame goes on."),
         "kill": Verb(KILL, "An endpoint's process gets a signal."),
         **{verb: Verb(_signalled(signal), about) for verb, (signal, about) in SIGNAL_VERBS.items()},

@@ -226,11 +226,14 @@ class Action:
     drop; delay (delay_ns); duplicate (copies more, default 1); hold (until `segments` later frames
     of that flow and direction have passed); corrupt (what: "tcp" or "ip" checksum, or byte and bit
     of the payload; fix: recompute the checksum); set (fields, checksum fixed unless fix is False;
-    strip: options to take out); inject (fields, to, sender); kill (endpoint, signal). All others
-    change the lab: `change` says what.
+    strip: options to take out); split and fragment (cut_at: bytes of payload, or behind the IP header,
+    in the first piece; overlap: bytes in both; swapped: the second goes first); inject (fields, to,
+    sender); kill (endpoint, signal). All others change the lab: `change` says what.
     """
 
-    do: Literal["drop", "delay", "duplicate", "hold", "corrupt", "set", "inject", "kill", "lab"]
+    do: Literal[
+        "drop", "delay", "duplicate", "hold", "corrupt", "set", "split", "fragment", "inject", "kill", "lab"
+    ]
     at: Place
     delay_ns: int = 0
     copies: int = 1
@@ -241,6 +244,9 @@ class Action:
     fix: bool = True
     fields: SegmentSpec = field(default_factory=SegmentSpec)
     strip: tuple[str, ...] = ()
+    cut_at: int = 0
+    overlap: int = 0
+    swapped: bool = False
     sender: str | None = None
     receiver: str | None = None
     seq: str | None = None  # inject: next, rcv_nxt, in_window, out_of_window, "next+10", or a number

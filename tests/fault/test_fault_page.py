@@ -14,7 +14,18 @@ ACTIONS = re.findall(r"^    do: (.*?)(?: +#.*)?$", PAGE, re.MULTILINE)
 
 def test_the_page_shows_every_action() -> None:
     shown = {word for action in ACTIONS for word in re.findall(r"[a-z]+", action)}
-    assert {"drop", "delay", "duplicate", "hold", "corrupt", "set", "inject", "kill"} <= shown
+    assert {
+        "drop",
+        "delay",
+        "duplicate",
+        "hold",
+        "corrupt",
+        "set",
+        "split",
+        "fragment",
+        "inject",
+        "kill",
+    } <= shown
 
 
 @pytest.mark.parametrize("action", ACTIONS)

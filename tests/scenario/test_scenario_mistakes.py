@@ -62,6 +62,19 @@ BROKEN: dict[str, str | bytes] = {
             )
         )
     ),
+    "cuts": lab(
+        "faults:\n"
+        + "".join(
+            f"  - {{when: {{from: client, data: 1}}, do: {do}}}\n"
+            for do in (
+                "{split: 0}",
+                "{split: {overlap: 3}}",
+                "{fragment: 20}",
+                "{fragment: {at: 4}}",
+                "split",
+            )
+        )
+    ),
     "events that wait for each other": lab(
         "faults:\n"
         "  - {name: a, when: {after: c}, do: down}\n"
