@@ -21,12 +21,23 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import accuracy_tshark
+from accuracy_far import (
+    AGAIN,
+    LATE,
+    FarTruth,
+    arrivals,
+    far_truths,
+    needed_frames,
+    weigh_far,
+    weigh_need,
+    weigh_timeouts,
+)
 from accuracy_scenarios import scenario_text
 from accuracy_trace import Flow, Sent, read_trace
 from accuracy_truth import (
@@ -39,7 +50,7 @@ from accuracy_truth import (
     said,
     truths,
     weigh,
-    weigh_dsacks,
+    weigh_numbers,
 )
 
 from tcpharness.analysis.capture import analyze
@@ -55,6 +66,8 @@ WANTED = {"retransmission": 0.999}
 WANTED_OF_KINDS = 0.97
 TRUE = "true.json"
 KINDS = ("rto", "fast", "slow_start", "tlp", "syn", "fin")
+NEEDS = ("needed: no", "needed: yes")
+FAR = ("retransmission", "out_of_order", "duplicate_frame")
 
 
 @dataclass(slots=True)
@@ -66,11 +79,15 @@ class Totals:
     outcomes: Counter[str] = field(default_factory=Counter)
     ours: dict[str, Score] = field(default_factory=dict)
     tshark: dict[str, Score] = field(default_factory=dict)
+    far: dict[str, Score] = field(default_factory=dict)  # at the receiver
+    far_tshark: dict[str, Score] = field(default_factory=dict)
+    far_unseen: int = 0
     untraced: int = 0
     left_open: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
     misses: list[str] = field(default_factory=list)
+    far_misses: list[str] = field(default_factory=list)
 
     def add(self, weighed: Weighed) -> None:
         self.hosts += 1
@@ -167,15 +184,26 @@ class Sender:
     true: list[Truth]
     frames: int  # in the capture
     counted: dict[str, int]
+    far: Far | None = None
+
+
+@dataclass(slots=True)
+class Far:
+    """The receiver's side of it."""
+
+    capture: Path
+    frames: int
+    true: list[FarTruth]
 
 
 def senders_of(result: Result, trace: dict[Flow, list[Sent]], totals: Totals) -> tuple[list[Sender], bool]:
     """Those of whom all is known; True when something has to be kept, to be looked into."""
     name = Path(result.case.file).stem
     addresses = {s.host: s.local[0] for s in result.evidence.sockets if s.remote[1]}
+    captured = {host: frames_of(result, host) for host in addresses}
     found, strange = [], False
     for host, own in addresses.items():
-        frames = frames_of(result, host)
+        frames = captured[host]
         if frames is None:
             totals.left_out.append(f"{name} {host}: its capture is not whole")
             continue
@@ -187,20 +215,49 @@ def senders_of(result: Result, trace: dict[Flow, list[Sent]], totals: Totals) ->
             strange = True
         else:
             file = Path(result.evidence.captures[host].file)
-            found.append(Sender(f"{name} {host}", file, own, true, len(frames), counted(counters)))
+            sender = Sender(f"{name} {host}", file, own, true, len(frames), counted(counters))
+            look_far(sender, result, host, captured)
+            found.append(sender)
     return found, strange
+
+
+def look_far(sender: Sender, result: Result, host: str, captured: Mapping[str, Frames | None]) -> None:
+    """What has come of it to the other side, where that capture is whole as well."""
+    sent = captured[host]
+    for other, came in captured.items():
+        if other == host or came is None or sent is None:
+            continue
+        come = arrivals(sent, came, host, other, result.evidence.links.values())
+        needed = needed_frames(sent, come, sender.true)
+        sender.true = [replace(each, needed=needed[each.frame]) for each in sender.true]
+        true = far_truths(come, came, {each.frame: each for each in sender.true})
+        sender.far = Far(Path(result.evidence.captures[other].file), len(came), true)
 
 
 def weigh_sender(sender: Sender, totals: Totals) -> bool:
     """True when something differs."""
     with open(sender.capture, "rb") as file:
         findings = analyze(file).findings
-    weighed = weigh(sender.true, said(findings, sender.own))
+    ours = said(findings, sender.own)
+    weighed = weigh(sender.true, ours)
     totals.untraced += sum(not true.traced for true in sender.true)
-    weigh_dsacks(weighed, findings, sender.own, sender.counted)
+    weigh_numbers(weighed, findings, sender.own, sender.counted)
+    add(weighed.scores, weigh_need(sender.true, ours, weighed.misses))
+    weighed.of("spurious_timeout").add(weigh_timeouts(sender.true, findings, sender.own, weighed.misses))
     totals.counted += Counter(sender.counted)
     totals.add(weighed)
     totals.misses += [f"{sender.name} {miss}" for miss in weighed.misses]
+    return weigh_receiver(sender, totals) or bool(weighed.misses)
+
+
+def weigh_receiver(sender: Sender, totals: Totals) -> bool:
+    if sender.far is None:
+        return False
+    with open(sender.far.capture, "rb") as file:
+        weighed = weigh_far(sender.far.true, analyze(file).findings, sender.own)
+    add(totals.far, weighed.scores)
+    totals.far_unseen += weighed.unseen
+    totals.far_misses += [f"{sender.name} at its receiver, {miss}" for miss in weighed.misses]
     return bool(weighed.misses)
 
 
@@ -219,13 +276,22 @@ def look(result: Result, trace: dict[Flow, list[Sent]], totals: Totals) -> tuple
 
 def beside(senders: list[Sender], scratch: Path, totals: Totals) -> None:
     """tshark over the same captures; those of clients and of servers apart, for both hold the same flows."""
+    if not accuracy_tshark.is_there():
+        return
+    told: dict[Path, dict[int, tuple[str, set[str]]]] = {}
+    captures = {s.capture: s.frames for s in senders}
+    captures |= {s.far.capture: s.far.frames for s in senders if s.far is not None}
     for host in ("client", "server"):
-        of_host = [sender for sender in senders if sender.name.endswith(f" {host}")]
-        if not of_host or not accuracy_tshark.is_there():
-            continue
-        said_of = accuracy_tshark.flagged([(s.capture, s.frames) for s in of_host], scratch)
-        for sender, said_by_tshark in zip(of_host, said_of, strict=True):
-            add(totals.tshark, accuracy_tshark.score(sender.true, said_by_tshark, sender.own))
+        of_host = [(path, frames) for path, frames in captures.items() if path.stem == host]
+        if of_host:
+            paths = [path for path, _ in of_host]
+            told |= dict(zip(paths, accuracy_tshark.flagged(of_host, scratch), strict=True))
+    for sender in senders:
+        add(totals.tshark, accuracy_tshark.score(sender.true, told[sender.capture], sender.own))
+        if sender.far is not None:
+            again, late = ({t.frame for t in sender.far.true if t.sort == sort} for sort in (AGAIN, LATE))
+            said_there = told[sender.far.capture]
+            add(totals.far_tshark, accuracy_tshark.score_far(again, late, said_there, sender.own))
 
 
 def figure(value: float | None) -> str:
@@ -279,8 +345,8 @@ def keep(result: Result, senders: list[Sender], folder: Path) -> None:
     place = folder / source.stem
     shutil.copytree(str(result.out_dir), place, dirs_exist_ok=True)
     shutil.copy(source, place)
-    told = [{**asdict(sender), "capture": sender.capture.name} for sender in senders]
-    (place / TRUE).write_text(json.dumps(told) + "\n")
+    told = [asdict(sender) for sender in senders]
+    (place / TRUE).write_text(json.dumps(told, default=lambda path: path.name) + "\n")
 
 
 def again(folder: Path, scratch: Path, totals: Totals) -> None:
@@ -290,10 +356,18 @@ def again(folder: Path, scratch: Path, totals: Totals) -> None:
         totals.runs += 1
         for told in json.loads(path.read_text()):
             true = [Truth(**{**each, "flow": tuple(each["flow"])}) for each in told["true"]]
-            senders.append(Sender(**{**told, "capture": path.parent / told["capture"], "true": true}))
+            capture, far = path.parent / told["capture"], far_of(told.get("far"), path.parent)
+            senders.append(Sender(**{**told, "capture": capture, "true": true, "far": far}))
             weigh_sender(senders[-1], totals)
     for start in range(0, len(senders), 2 * BATCH):
         beside(senders[start : start + 2 * BATCH], scratch, totals)
+
+
+def far_of(told: dict[str, Any] | None, folder: Path) -> Far | None:
+    if told is None:
+        return None
+    true = [FarTruth(**each) for each in told["true"]]
+    return Far(folder / told["capture"], told["frames"], true)
 
 
 def numbers_of(text: str) -> list[int]:
@@ -328,7 +402,7 @@ def main() -> int:
 
 def tell(args: argparse.Namespace, totals: Totals) -> int:
     print(f"{totals.runs} runs of seed {args.seed}, {totals.hosts} senders: {dict(totals.outcomes)}")
-    print("\n".join(table(totals.ours, ("retransmission", *KINDS, "dsack"))))
+    print("\n".join(table(totals.ours, ("retransmission", *KINDS, *NEEDS))))
     print("the kernels counted", ", ".join(f"{name} {number}" for name, number in totals.counted.items()))
     print(f"called rto or tlp, for a segment alone in flight: the kernel's {dict(totals.left_open)}")
     if totals.untraced:
@@ -336,7 +410,13 @@ def tell(args: argparse.Namespace, totals: Totals) -> int:
     if totals.tshark:
         print(f"tshark {accuracy_tshark.version()}:")
         print("\n".join(table(totals.tshark, ("retransmission", "or out of order", "fast"))))
-    for title, lines in (("left out", totals.left_out), ("differs", totals.misses)):
+    print(f"at the receiver ({totals.far_unseen} more were sent again and came as if they were new):")
+    print("\n".join(table(totals.far, (*FAR, *KINDS))))
+    if totals.far_tshark:
+        print(f"tshark {accuracy_tshark.version()} at the receiver:")
+        print("\n".join(table(totals.far_tshark, FAR[:2])))
+    everything = (("left out", totals.left_out), ("differs", totals.misses), ("differs", totals.far_misses))
+    for title, lines in everything:
         for line in lines[: args.show]:
             print(f"{title}: {line}")
         if len(lines) > args.show:

@@ -52,6 +52,8 @@ class Truth:
     flow: Flow
     kind: str  # "": the kernel was not asked
     traced: bool
+    end: int = 0  # its last number and one
+    needed: bool | None = None  # something of it had not come by what was sent before; None: not known
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ def truth_of(number: int, time_ns: int, frame: bytes, trace: Mapping[Flow, list[
         kind = "syn"
     elif segment.flags & FIN and not segment.payload_len:
         kind = "fin"
-    return Truth(number, time_ns, flow, kind, sent is not None)
+    return Truth(number, time_ns, flow, kind, sent is not None, segment.next_seq)
 
 
 def said(findings: Iterable[Finding], own: str) -> dict[int, Finding]:
@@ -150,10 +152,26 @@ def weigh_kind(weighed: Weighed, true: Truth, finding: Finding | None) -> None:
 
 # --- the counters
 
+
+@dataclass(frozen=True, slots=True)
+class ByNumber:
+    """A detector that the kernel counts without telling which segment: how many there were at a host."""
+
+    name: str
+    counters: tuple[str, ...]  # their sum
+    at_least: bool = False  # the kernel does not count all of them
+
+
+BY_NUMBER = (
+    ByNumber("dsack", ("TcpExtTCPDSACKRecv", "TcpExtTCPDSACKOfoRecv")),
+    ByNumber("receiver_stall", ("TcpExtTCPToZeroWindowAdv",), at_least=True),
+    ByNumber("zero_window_probe", ("TcpExtTCPWinProbe",)),
+)
 COUNTERS = (
     "TcpRetransSegs", "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans", "TcpExtTCPTimeouts",
-    "TcpExtTCPLossProbes", "TcpExtTCPSynRetrans", "TcpExtTCPSpuriousRTOs", "TcpExtTCPDSACKRecv",
-    "TcpExtTCPDSACKOfoRecv",
+    "TcpExtTCPLossProbes", "TcpExtTCPSynRetrans", "TcpExtTCPSpuriousRTOs", "TcpExtTCPLossUndo",
+    "TcpExtTCPFullUndo", "TcpExtTCPPartialUndo", "TcpExtTCPDSACKUndo", "TcpExtTCPDSACKRecv",
+    "TcpExtTCPDSACKOfoRecv", "TcpExtTCPDSACKRecvSegs", "TcpExtTCPToZeroWindowAdv", "TcpExtTCPWinProbe",
 )  # fmt: skip
 
 
@@ -162,13 +180,19 @@ def counted(counters: Mapping[str, int]) -> dict[str, int]:
     return {name: counters[name] for name in COUNTERS if name in counters}
 
 
-def weigh_dsacks(
+def weigh_numbers(
     weighed: Weighed, findings: Iterable[Finding], own: str, counters: Mapping[str, int]
 ) -> None:
-    """How many came to this host: by number, for the kernel tells no more."""
-    found = sum(f.name == "dsack" and f.flow is not None and f.flow.src == own for f in findings)
-    number = counters.get("TcpExtTCPDSACKRecv", 0) + counters.get("TcpExtTCPDSACKOfoRecv", 0)
-    weighed.of("dsack").add(Score(min(found, number), max(0, found - number), max(0, number - found)))
+    """By number alone, for the kernel tells no more: what is found above it is wrong, below it missed."""
+    mine = [f for f in findings if f.flow is not None and f.flow.src == own]
+    for each in BY_NUMBER:
+        found = sum(f.count for f in mine if f.name == each.name)
+        number = sum(counters.get(name, 0) for name in each.counters)
+        beyond = 0 if each.at_least else max(0, found - number)
+        score = Score(min(found, number), beyond, max(0, number - found))
+        weighed.of(each.name).add(score)
+        if score.wrong or score.missed:
+            weighed.misses.append(f"{found} {each.name}, {' + '.join(each.counters)} {number}")
 
 
 def disagreements(true: list[Truth], counters: Mapping[str, int]) -> list[str]:

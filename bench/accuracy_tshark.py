@@ -75,5 +75,18 @@ def score(true: list[Truth], said: dict[int, tuple[str, set[str]]], own: str) ->
     }
 
 
+def score_far(
+    again: set[int], late: set[int], said: dict[int, tuple[str, set[str]]], sender: str
+) -> dict[str, Score]:
+    """At the receiver: what of the sender's it takes for sent again, and what for out of order."""
+    its = {frame: flags for frame, (source, flags) in said.items() if source == sender}
+    called_again = {frame for frame, flags in its.items() if flags - {FLAGS[3]}}
+    called_late = {frame for frame, flags in its.items() if FLAGS[3] in flags}
+    return {
+        "retransmission": compared(again, called_again),
+        "out_of_order": compared(late, called_late),
+    }
+
+
 def compared(true: set[int], called: set[int]) -> Score:
     return Score(len(true & called), len(called - true), len(true - called))

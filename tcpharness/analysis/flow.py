@@ -50,7 +50,7 @@ LOW_31 = (1 << 31) - 1
 MASK = (1 << 32) - 1
 NOT_PSH = 0x1FF & ~PSH
 ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is one
-MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 8, 256, 32, 64
+MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 32, 256, 32, 64
 MOST_HELD = 1 << 16  # bytes of payload a side, kept to be compared with what is sent again
 MOST_WILD_ACKS = 3
 MOST_ACCEPTED = 3
@@ -74,6 +74,8 @@ PROBE, CHALLENGE, CKSUM, REPAIRED = int(Sign.PROBE), int(Sign.CHALLENGE), int(Si
 S_FLAGS, MALFORMED, FRAGMENT, TTL = int(Sign.FLAGS), int(Sign.MALFORMED), int(Sign.FRAGMENT), int(Sign.TTL)
 ECN, TRUNCATED, SUPER, RECOVERED = int(Sign.ECN), int(Sign.TRUNCATED), int(Sign.SUPER), int(Sign.RECOVERED)
 ODD, NO_TIMESTAMP, CLOCK = int(Sign.ODD), int(Sign.NO_TIMESTAMP), int(Sign.CLOCK)
+UNDONE = int(Sign.UNDONE)
+BY_ORIGINAL, BY_DSACK, BY_ECHO = 1, 2, 3  # what proves that a timeout was needless
 ODD_SYN, ODD_BEGIN, MID_STREAM = int(Sign.ODD_SYN), int(Sign.ODD_BEGIN), int(Sign.MID_STREAM)
 ACCEPTED = int(Sign.ACCEPTED)
 REUSED, SYN_AGAIN, MISSING = int(Sign.REUSED), int(Sign.SYN_AGAIN), int(Sign.MISSING)
@@ -984,6 +986,7 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
         this.offence_ns, this.offence = segment.time_ns, "a SYN inside the connection"
         return
     if this.order == COPY:
+        this.syn_copies += 1
         return
     this.syns += 1
     flow = this.flow
@@ -1234,6 +1237,8 @@ def apply_ack(segment: Segment, this: Side, other: Side) -> None:
     this.wild_acks = 0
     if other.damaged:
         settle_damage(segment.ack, this, other)
+    if this.is_dsack:
+        hear_dsack(segment, other)
     if this.advance > 0:
         advance_una(segment, this, other)
     elif this.is_dup_ack:
@@ -1289,7 +1294,7 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
             newest = sent
             again = again or sent.count > 1
             if sent.finding is not None:
-                judge_need(segment, sent)
+                judge_need(segment, sent, other)
     # Karn (RFC 6298 3): only what was sent once gives a round trip, and did not wait behind a hole.
     if newest is not None and not again and not newest.sacked:
         rtt = now - newest.last_ns
@@ -1337,7 +1342,7 @@ def reached(sent: Sent, side: Side, now: int) -> None:
     if sent.count > 1 and not side.uses_sack():
         side.timeout_undone = -1  # without SACK that one alone may be what has come
     elif sent.count == 1 and not side.timeout_undone and seq_diff(sent.end, side.loss_recover) <= 0:
-        side.timeout_undone = 1
+        side.timeout_undone = BY_ORIGINAL
 
 
 def note_undo(segment: Segment, side: Side) -> None:
@@ -1348,6 +1353,8 @@ def note_undo(segment: Segment, side: Side) -> None:
     early = segment.tsecr >= 0 and side.repair_tsval >= 0 and seq_diff(segment.tsecr, side.repair_tsval) < 0
     if side.timeout_undone > 0 or early:
         side.loss_recover = side.recover = -1
+        side.undone_by = side.timeout_undone if side.timeout_undone > 0 else BY_ECHO
+        side.other.after |= UNDONE
     side.timeout_undone = 0
 
 
@@ -1385,29 +1392,38 @@ def release(side: Side, done: int) -> None:
         side.done = KEEP_ACKED
 
 
-def judge_need(segment: Segment, sent: Sent) -> None:
-    """Eifel (RFC 3522): the echoed timestamp tells which transmission the first new ACK answers."""
+def judge_need(segment: Segment, sent: Sent, side: Side) -> None:
+    """Eifel (RFC 3522): the echoed timestamp tells which transmission the first new ACK answers.
+
+    That it answers the repeat proves a need only where a receiver would tell of what comes twice (DSACK): the
+    first one may have come, and its ACK been lost.
+    """
     finding = sent.finding
     if finding is None or segment.tsecr < 0 or sent.tsval < 0 or sent.first_tsval < 0:
         return
     if sent.tsval == sent.first_tsval or finding.detail.get("needed") != "unknown":
         return
     before = seq_diff(segment.tsecr, sent.tsval) < 0
+    if not before and (segment.tsecr != sent.tsval or not side.uses_sack()):
+        return
     finding.detail["needed"] = "no" if before else "yes"
     finding.detail["needed_by"] = "echo of the first transmission" if before else "echo of this transmission"
 
 
+def hear_dsack(segment: Segment, other: Side) -> None:
+    """What came twice (RFC 2883, RFC 3708): before the ACK itself is weighed, which may end a recovery."""
+    left, right = segment.sack_left(0), segment.sack_right(0)
+    for sent in reversed(other.sent):
+        if sent.finding is not None and seq_diff(sent.seq, right) < 0 and seq_diff(sent.end, left) > 0:
+            sent.finding.detail["needed"], sent.finding.detail["needed_by"] = "no", "DSACK"
+            break
+    other.undo_left -= 1
+    if not other.undo_left and other.loss_recover >= 0:
+        other.timeout_undone = BY_DSACK  # all that was sent again has come twice
+
+
 def score(segment: Segment, this: Side, other: Side) -> None:
-    """The scoreboard of what was received above a hole, and DSACK's word on what came twice."""
-    if this.is_dsack:
-        left, right = segment.sack_left(0), segment.sack_right(0)
-        for sent in reversed(other.sent):
-            if sent.finding is not None and seq_diff(sent.seq, right) < 0 and seq_diff(sent.end, left) > 0:
-                sent.finding.detail["needed"], sent.finding.detail["needed_by"] = "no", "DSACK"
-                break
-        other.undo_left -= 1
-        if not other.undo_left and other.loss_recover >= 0:
-            other.timeout_undone = 1  # all that was sent again has come twice (RFC 3708)
+    """The scoreboard of what was received above a hole."""
     for number in range(1 if this.is_dsack else 0, segment.sack_count):
         left, right = segment.sack_left(number), segment.sack_right(number)
         if seq_diff(right, segment.ack) > 0 and not covered(other, left, right):

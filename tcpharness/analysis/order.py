@@ -113,6 +113,9 @@ def look_back(segment: Segment, this: Side) -> int:
     if hole is not None and overtaken(segment, this, hole):
         this.order = LATE
         return S_LATE | (S_CONFLICT if records and conflicts(segment, records) else 0)
+    if hole is None and records and repeat_came_first(segment, this, records[0]):
+        this.order = LATE
+        return S_LATE | (S_CONFLICT if conflicts(segment, records) else 0)
     acked = this.acked and seq_diff(segment.next_seq, this.una) <= 0
     this.order = NEEDLESS if acked or all_sacked(segment, this) else AGAIN
     since = last_ns if last_ns >= 0 else hole.since_ns if hole is not None else this.max_end_ns
@@ -139,15 +142,24 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     if len(records) != 1:
         return False
     sent, other = records[0], this.other
-    if segment.flags & SYN and other.syns > this.syns and other.last_ns > sent.last_ns - CLOCK_NS:
+    syns = other.syns + (other.syn_copies if this.flow.handshake < 3 else 0)
+    if segment.flags & SYN and syns > this.syns and other.last_ns > sent.last_ns - CLOCK_NS:
         return False  # a SYN-ACK that answers another copy of the SYN
     if sent.seq != segment.seq or sent.end != segment.next_seq or sent.flags != segment.flags:
         return False
+    if sent.count > 1 and segment.tsval >= 0 and segment.tsval == sent.first_tsval != sent.tsval:
+        return segment.cksum == sent.first_sum  # of the first one, which a repeat has overtaken
     if segment.cksum != sent.sum or segment.tsval != sent.tsval:
         return False
     gap = segment.time_ns - sent.last_ns
     if segment.version == 4 and segment.id:
         return sent.id == segment.id and gap < COPY_NS
+    rtt = this.flow.rtt_ns()
+    if segment.tsval >= 0 and this.uses_sack() and rtt is not None and gap * 2 < rtt:
+        return True  # within one tick of the timestamp, too soon for what tells of a loss by SACK
+    early = max(other.rtt_min, 0) - (segment.time_ns - this.acked_ns) > AT_ONCE_NS
+    if segment.seq == this.una and this.una_ns > sent.last_ns and answers_ack(segment, this) and not early:
+        return False  # an ACK that has come since stops right here, and this answers it
     # Without an id a repair within one tick of the timestamp looks the same; but it needs a receiver that
     # has reported something, and, where no timestamp tells of a later sending, a round trip.
     return gap < limit_of_copies(segment, this) and not this.troubled() and not above(segment, this)
@@ -232,6 +244,14 @@ def captured_late(segment: Segment, this: Side, hole: Hole) -> bool:
         late = age < AT_ONCE_NS
     this.evidence = f"{age / MS:.3f} ms behind the ACK of it, in frame {hole.frame}"
     return late
+
+
+def repeat_came_first(segment: Segment, this: Side, sent: Sent) -> bool:
+    """True when what is known of its bytes was sent after it: what was sent again has overtaken it."""
+    if this.sent_before(segment, sent.id, sent.tsval) <= 0:
+        return False
+    this.evidence = "its timestamp or IP id is older than that of the repeat, which came before it"
+    return True
 
 
 def above(segment: Segment, this: Side) -> bool:

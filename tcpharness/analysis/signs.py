@@ -72,6 +72,7 @@ class Sign(IntFlag):
     OLD_ACK = 1 << 58  # a pure ACK whose number is below what was sent
     ACCEPTED = 1 << 59  # acknowledges what came with a wrong checksum only
     SEGMENT = 1 << 60  # every segment, for detectors of your own: the catalogue costs healthy ones nothing
+    UNDONE = 1 << 61  # after the segment was taken in: it proves that the other side's timeout was needless
 
 
 class Order(IntEnum):

@@ -34,7 +34,7 @@ cdef class Side:
     cdef public object named
     cdef public Side other
     cdef public long long isn, syn_ns, syn_last_ns
-    cdef public int mss, wscale, syns
+    cdef public int mss, wscale, syns, syn_copies
     cdef public unsigned int syn_frame
     cdef public char options_known, sack_ok, scaling, ts_ok
     cdef public long long acked_ns, bytes, fin_ns, fin_seq, last_ns, max_end_ns, una_ns
@@ -45,7 +45,7 @@ cdef class Side:
     cdef public list sent
     cdef public long long loss_ns, loss_recover, rack_ns, recover, repair_tsval, rto_first_ns, rto_last_ns
     cdef public long long too_big_ns
-    cdef public char timeout_doubted, timeout_undone
+    cdef public char timeout_doubted, timeout_undone, undone_by
     cdef public int undo_left
     cdef public unsigned int rto_frame
     cdef public int rto_count

@@ -125,8 +125,8 @@ class Side:
         # who
         "flow", "named", "other",
         # its SYN: isn -1 when none was captured; mss and wscale -1 when not offered
-        "isn", "mss", "options_known", "sack_ok", "scaling", "syn_frame", "syn_last_ns", "syn_ns", "syns",
-        "ts_ok", "wscale",
+        "isn", "mss", "options_known", "sack_ok", "scaling", "syn_copies", "syn_frame", "syn_last_ns",
+        "syn_ns", "syns", "ts_ok", "wscale",
         # the stream it sends (RFC 9293 3.3.1): una is what the other side has acknowledged of it
         "acked", "acked_ns", "bytes", "damaged", "dup_acks", "fin_acked", "fin_ns", "fin_seq", "frames",
         "done", "held", "holes", "last_ns", "max_end", "max_end_ns", "resent", "sacked", "sent", "started",
@@ -135,7 +135,7 @@ class Side:
         # reached the receiver; whether its last timeout may prove needless
         "loss_ns", "loss_recover", "rack_ns", "recover", "repair_tsval", "repairing", "rto_count",
         "rto_first_ns", "rto_frame", "rto_last_ns", "timeout_doubted", "timeout_undone", "tlp_sent",
-        "too_big_ns", "undo_left",
+        "too_big_ns", "undo_left", "undone_by",
         # the window it offers
         "calm", "edge_of_syn", "most_win", "right_edge", "win_known", "win_now", "win_raw", "wl1",
         "zero_count",
@@ -172,7 +172,7 @@ class Side:
         self.other: Side = self
         self.isn = self.mss = self.wscale = -1
         self.options_known = self.sack_ok = self.scaling = self.ts_ok = False
-        self.syn_frame = self.syns = 0
+        self.syn_copies = self.syn_frame = self.syns = 0
         self.syn_ns = self.syn_last_ns = -1
         self.acked = self.fin_acked = self.started = False
         self.acked_ns = self.una_ns = self.max_end_ns = self.last_ns = -1
@@ -187,7 +187,8 @@ class Side:
         self.loss_ns = self.loss_recover = self.rack_ns = self.recover = self.repair_tsval = -1
         self.timeout_doubted = False
         self.undo_left = 0  # repeats of the present recovery that DSACK has not told of
-        self.timeout_undone = 0  # 1: by this ACK; -1: not by this ACK
+        self.timeout_undone = 0  # by this ACK: one of BY_ORIGINAL, BY_DSACK; -1: not by this ACK
+        self.undone_by = 0  # what has proved the last needless timeout to be one
         self.rto_count = self.rto_first_ns = self.rto_last_ns = self.rto_frame = 0
         self.tlp_sent = False
         self.too_big_ns = -1  # when a router said that a packet of this side is too big

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 from tcpharness.analysis.finding import Finding, FlowKey
+from tcpharness.evidence import LinkOutcome
+from tcpharness.fault.ledger import Entry
+from tcpharness.packet.encode import Frame, encode
+from tcpharness.packet.segment import ACK, PSH
 from tcpharness.scenario.load import load
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
+from accuracy_far import (  # noqa: E402
+    Come,
+    FarTruth,
+    arrivals,
+    far_truths,
+    needed_frames,
+    weigh_far,
+    weigh_need,
+    weigh_timeouts,
+)
 from accuracy_scenarios import scenario_text  # noqa: E402
 from accuracy_trace import Sent, read_trace, sent_by  # noqa: E402
-from accuracy_truth import Score, Truth, Weighed, disagreements, said, weigh, weigh_dsacks  # noqa: E402
+from accuracy_truth import Score, Truth, Weighed, disagreements, said, weigh, weigh_numbers  # noqa: E402
 from accuracy_tshark import score as tshark_score  # noqa: E402
-from accuracy_tshark import shared_out  # noqa: E402
+from accuracy_tshark import score_far, shared_out  # noqa: E402
 
 CLIENT, SERVER = "10.0.16.1", "10.0.16.2"
 FLOW = (CLIENT, 40000, SERVER, 105)
@@ -192,8 +208,140 @@ def test_tshark_s_lines_go_back_to_the_captures_that_were_appended() -> None:
     assert scores["or out of order"] == Score(right=1)
 
 
-def test_dsacks_are_compared_by_number() -> None:
+def test_some_are_compared_by_number() -> None:
     found = [finding(n, "", name="dsack") for n in (1, 2, 3)] + [finding(4, "", name="dsack", src=SERVER)]
+    found += [finding(5, "", name="receiver_stall")] * 3
     weighed = Weighed()
-    weigh_dsacks(weighed, found, CLIENT, {"TcpExtTCPDSACKRecv": 1, "TcpExtTCPDSACKOfoRecv": 1})
-    assert weighed.scores == {"dsack": Score(right=2, wrong=1)}
+    counters = {"TcpExtTCPDSACKRecv": 1, "TcpExtTCPDSACKOfoRecv": 1, "TcpExtTCPToZeroWindowAdv": 2}
+    weigh_numbers(weighed, found, CLIENT, counters)
+    assert weighed.scores["dsack"] == Score(right=2, wrong=1)
+    assert weighed.scores["receiver_stall"] == Score(right=2)  # the kernel does not count all
+    assert weighed.misses == ["3 dsack, TcpExtTCPDSACKRecv + TcpExtTCPDSACKOfoRecv 2"]
+
+
+# --- the receiver, and what came of it
+
+
+def framed(seq: int, length: int, number: int = 0, src: int = 1) -> bytes:
+    """A data segment of the client's (or the server's), told from its equals by its IP id."""
+    ends = (f"10.0.16.{src}", f"10.0.16.{3 - src}")
+    return encode(Frame(*ends, 40000, 105, seq=seq, ack=1, flags=PSH | ACK, payload=bytes(length), id=number))
+
+
+def taken(frames: list[bytes]) -> list[tuple[int, bytes]]:
+    return list(enumerate(frames))
+
+
+FIRST, SECOND, THIRD = framed(1, 100, 1), framed(101, 100, 2), framed(201, 100, 3)
+FIRST_AGAIN = framed(1, 100, 4)
+
+
+def ledger(*ways: tuple[bytes, int]) -> LinkOutcome:
+    """Each frame that came to the middlebox, and how many of it went out."""
+    entries = [
+        Entry(n, n, "forward", None, ("client", crc32(f)), (("server", crc32(f)),) * copies, f[:96], len(f))
+        for n, (f, copies) in enumerate(ways, 1)
+    ]
+    return LinkOutcome("client-server", entries)
+
+
+def come_of(*ways: tuple[bytes, int], came: list[bytes]) -> list[Come]:
+    sent = taken([frame for frame, _ in ways])
+    return arrivals(sent, taken(came), "client", "server", [ledger(*ways)])
+
+
+def test_the_ledger_joins_both_captures() -> None:
+    ways = [(FIRST, 0), (SECOND, 2), (FIRST, 1)]  # lost, doubled, and the same bytes again
+    came = [framed(9, 9, src=2), SECOND, FIRST, SECOND]
+    assert come_of(*ways, came=came) == [Come(2, 2, 0), Come(3, 3, 0), Come(4, 2, 1)]
+
+
+def test_what_a_receiver_can_know() -> None:
+    ways = [(FIRST, 0), (SECOND, 1), (FIRST_AGAIN, 1), (THIRD, 0), (framed(201, 100, 5), 1)]
+    came = [SECOND, FIRST_AGAIN, framed(201, 100, 5)]
+    true = {3: truth(3, "fast"), 5: truth(5, "rto")}
+    assert far_truths(come_of(*ways, came=came), taken(came), true) == [
+        FarTruth(2, "again", "fast"),
+        FarTruth(3, "unseen", "rto"),  # nothing has come behind it: it looks like new data
+    ]
+
+
+def test_what_was_overtaken_or_doubled_at_a_receiver() -> None:
+    ways = [(FIRST, 1), (SECOND, 2), (FIRST_AGAIN, 1)]
+    came = [SECOND, FIRST_AGAIN, SECOND, FIRST]  # the first one last of all
+    assert far_truths(come_of(*ways, came=came), taken(came), {3: truth(3, "fast")}) == [
+        FarTruth(2, "again", "fast"),
+        FarTruth(3, "copy"),
+        FarTruth(4, "late"),
+    ]
+
+
+def test_the_receiver_s_findings_are_weighed_by_frame() -> None:
+    true = [
+        FarTruth(1, "again", "fast"),
+        FarTruth(2, "unseen", "rto"),
+        FarTruth(3, "late"),
+        FarTruth(4, "copy"),
+    ]
+    found = [finding(1, "rto"), finding(2, "rto"), finding(3, "fast"), finding(4, "", name="duplicate_frame")]
+    weighed = weigh_far(true, found, CLIENT)
+    assert weighed.scores == {
+        "retransmission": Score(right=1, wrong=1),
+        "out_of_order": Score(missed=1),
+        "duplicate_frame": Score(right=1),
+        "fast": Score(missed=1),
+        "rto": Score(wrong=1),
+    }
+    assert weighed.unseen == 1
+    assert weighed.misses == [
+        "frame 3: not again, called retransmission: because",
+        "frame 3: late, called retransmission: because",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "needed"), [(0, True), (1, False)], ids=["the first one was lost", "it came, its ACK was lost"]
+)
+def test_whether_it_was_needed_is_what_came_before(first: int, needed: bool) -> None:
+    ways = [(FIRST, first), (SECOND, 1), (framed(1, 200, 4), 1)]
+    came = [FIRST] * first + [SECOND, ways[2][0]]
+    again = Truth(3, 3, FLOW, "rto", traced=True)
+    assert needed_frames(taken([w for w, _ in ways]), come_of(*ways, came=came), [again]) == {3: needed}
+
+
+def test_needs_that_are_told_rightly_wrongly_and_not_at_all() -> None:
+    true = [replace(truth(n, "rto"), needed=n != 2) for n in (1, 2, 3)]
+    ours = {n: finding(n, "rto") for n in (1, 2, 3)}
+    for number, told in ((1, "yes"), (2, "yes"), (3, "unknown")):
+        ours[number].detail["needed"] = told
+    misses: list[str] = []
+    assert weigh_need(true, ours, misses) == {
+        "needed: yes": Score(right=1, wrong=1, missed=1),
+        "needed: no": Score(missed=1),
+    }
+    assert misses == ["frame 2: needed no, called yes by the ACK before it"]
+
+
+def test_timeouts_of_which_nothing_was_lost() -> None:
+    """Frames 1 and 2 are one row, 3 was needed, 4 was not and nobody said so."""
+    needs = {1: False, 2: False, 3: True, 4: False}
+    true = [replace(truth(n, "rto"), needed=need, end=max(n, 2)) for n, need in needs.items()]
+    found = [finding(9, "echo", name="spurious_timeout"), finding(10, "echo", name="spurious_timeout")]
+    for each, frame in zip(found, (1, 3), strict=True):
+        each.detail["timeout_frame"] = frame
+    misses: list[str] = []
+    assert weigh_timeouts(true, found, CLIENT, misses) == Score(right=1, wrong=1, missed=1)
+    assert misses == ["frame 3: a timeout that was needed, called spurious by echo"]
+    assert weigh_timeouts(true, [replace(found[1], kind="f_rto")], CLIENT, []) == Score(missed=2)
+
+
+def test_tshark_at_the_receiver() -> None:
+    said_by_tshark = {
+        1: (CLIENT, {"tcp.analysis.retransmission"}),
+        2: (CLIENT, {"tcp.analysis.out_of_order"}),
+        3: (SERVER, {"tcp.analysis.retransmission"}),
+    }
+    assert score_far({1, 2}, {4}, said_by_tshark, CLIENT) == {
+        "retransmission": Score(right=1, missed=1),
+        "out_of_order": Score(wrong=1, missed=1),
+    }

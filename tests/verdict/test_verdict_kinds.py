@@ -8,6 +8,12 @@ from verdict_scene import Scene
 from tcpharness.verdict.kinds import COMPARED
 from tcpharness.verdict.result import Agreement
 
+NAMES = {
+    "spurious": "spurious_retransmission",
+    "synack": "synack_retransmission",
+    "f_rto": "spurious_timeout",
+    "echo": "spurious_timeout",
+}
 NO_COUNTS = {counter: 0 for each in COMPARED for counter in each.counters}
 
 
@@ -15,7 +21,8 @@ def weigh(kinds: list[str], counted: dict[str, int], *, sender: str = "client") 
     scene = Scene("findings: {client: {}}")
     scene.talk()
     for n, kind in enumerate(kinds):
-        name = "spurious_retransmission" if kind == "spurious" else "retransmission"
+        name = NAMES.get(kind, "retransmission")
+        kind = "syn" if kind == "synack" else kind
         scene.found("client", name, kind=kind, seq=n, sender=sender)
     scene.evidence.counters["client"] = NO_COUNTS | {f"TcpExt{name}": n for name, n in counted.items()}
     return {a.what: a for a in scene.judge().agreements if "judgement" in (a.why or "")}
@@ -32,7 +39,13 @@ def weigh(kinds: list[str], counted: dict[str, int], *, sender: str = "client") 
         (["syn"], {"TCPSynRetrans": 1}, "SYNs and SYN-ACKs sent again", True),
         (["syn"], {}, "SYNs and SYN-ACKs sent again", False),
         (["tlp"], {"TCPLossProbes": 3}, "tail-loss probes that were sent again", True),
-        (["spurious"], {"TCPSpuriousRTOs": 1}, "spurious retransmissions", True),
+        (["syn", "synack"], {"TCPSynRetrans": 2}, "SYNs and SYN-ACKs sent again", True),
+        (["spurious"], {"TCPDSACKRecv": 1}, "spurious retransmissions", True),
+        (["spurious"], {"TCPSpuriousRTOs": 1}, "spurious retransmissions", False),
+        (["f_rto"], {"TCPSpuriousRTOs": 1, "TCPLossUndo": 1}, "timeouts taken back by F-RTO", True),
+        (["f_rto"], {"TCPLossUndo": 1}, "timeouts taken back by F-RTO", False),
+        (["echo", "f_rto"], {"TCPLossUndo": 3}, "timeouts taken back", True),
+        (["echo", "f_rto"], {"TCPLossUndo": 1}, "timeouts taken back", False),
         (["spurious"], {}, "spurious retransmissions", False),
     ],
 )

@@ -123,6 +123,10 @@ def out_of_order(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
         0.001 > . 2001:3001(1000) ack 1 <TS val 12 ecr 1>
         0.002 > . 1001:2001(1000) ack 1 <TS val 11 ecr 1>
+    fires: overtaken by its own repeat
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.050 > . 1001:2001(1000) ack 1 <TS val 60 ecr 1>
+        0.051 > . 1001:2001(1000) ack 1 <TS val 11 ecr 1>
     silent: sent later
         0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
         0.001 > . 2001:3001(1000) ack 1 <TS val 10 ecr 1>
@@ -310,6 +314,11 @@ def duplicate_frame(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 < R 1:1(0) win 0 [id 0]
         0.002 > P. 11:21(10) ack 1
         0.003 < R 1:1(0) win 0 [id 0]
+    silent: it answers an ACK that has come since
+        0.0000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.0000 > . 1001:2001(1000) ack 1 <TS val 10 ecr 1>
+        0.0002 < . 1:1(0) ack 1001 <TS val 5 ecr 10>
+        0.0002 > . 1001:2001(1000) ack 1 <TS val 10 ecr 1>
     silent: another id
         0.000 > P. 1:11(10) ack 1 [id 77]
         0.200 > P. 1:11(10) ack 1 [id 78]
@@ -394,6 +403,51 @@ def rto_backoff(segment: Segment, this: Side, other: Side) -> Hit | None:
         seq=side.una,
         of_other=segment.is_tcp,
         detail={"timeouts": side.rto_count, "span_ns": span},
+    )
+
+
+NEEDLESS_BECAUSE = {  # flow.py's BY_ORIGINAL, BY_DSACK, BY_ECHO
+    1: ("f_rto", "what was sent before it has come"),
+    2: ("dsack", "all that was sent again came twice"),
+    3: ("echo", "the ACK echoes what was sent before it"),
+}
+
+
+def spurious_timeout(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An ACK proves that the other side's timer had run out too early: its flight had come, or was coming.
+
+    why it matters: Nothing stood still but the clock; the sender had begun slowly again, and takes that back.
+        `kind` says what proves it: f_rto (what had been sent before is acknowledged after it, RFC 5682), echo
+        (the first transmission's timestamp comes back, RFC 3522), dsack (each repeat came twice, RFC 3708).
+    what to do: The round trip has grown beyond the timer: delay variation, a pause of the receiver, ACKs that
+        were lost, an rto_min that is too small.
+    limits: f_rto proves that ACKs were still coming, not that each repeat was needless. Timers of SYNs and of
+        bare FINs are left out, and so is DSACK that comes when the recovery is over.
+    fires: the first of a flight is sent again, and then the others are acknowledged
+        0.000 > S 0:0(0) win 1000 <mss 1460,sackOK>
+        0.001 < S. 0:0(0) ack 1 win 1000 <mss 1460,sackOK>
+        0.002 > . 1:1(0) ack 1 win 1000
+        0.003 > . 1:1001(1000) ack 1 win 1000
+        0.004 > . 1001:2001(1000) ack 1 win 1000
+        0.304 > . 1:1001(1000) ack 1 win 1000
+        0.310 < . 1:1(0) ack 2001 win 1000
+    fires: the echo
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.300 > . 1:1001(1000) ack 1 <TS val 310 ecr 1>
+        0.310 < . 1:1(0) ack 1001 <TS val 5 ecr 10>
+    silent: the repeat was needed
+        0.000 > . 1:1001(1000) ack 1 <TS val 10 ecr 1>
+        0.300 > . 1:1001(1000) ack 1 <TS val 310 ecr 1>
+        0.310 < . 1:1(0) ack 1001 <TS val 5 ecr 310>
+    """
+    kind, because = NEEDLESS_BECAUSE[other.undone_by]
+    after_ns = segment.time_ns - other.rto_first_ns
+    return Hit(
+        f"{because}; the timer of frame {other.rto_frame} ran out {after_ns / MS:.3f} ms before",
+        kind=kind,
+        seq=other.una,
+        of_other=True,
+        detail={"timeout_frame": other.rto_frame, "after_ns": after_ns},
     )
 
 
