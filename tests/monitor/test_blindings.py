@@ -173,24 +173,27 @@ BLINDINGS += [
 ]
 AT_ONCE = [  # what takes its time to start
     Blinding("bpftrace", "killed", (("tracer=$!;", "tracer=$!; kill -KILL $tracer;"),)),
-    Blinding("bpftrace", "not there", (("bpftrace -B line", "no-such-bpftrace -B line"),)),
+    Blinding("bpftrace", "not there", (('bpftrace -c "', 'no-such-bpftrace -c "'),)),
     Blinding("bpftrace", "its output elsewhere", (("> lines &", "> others &"),)),
-    Blinding("bpftrace", "its output cut", (("cat lines;", "head -n 1 lines;"),)),
+    Blinding(
+        "bpftrace", "its output cut", (("awk -f told.awk lines;", "awk -f told.awk lines | head -n 1;"),)
+    ),
     Blinding("bpftrace", "no tracefs", (("'mount -t tracefs nodev /sys/kernel/tracing ||", "'true ||"),)),
     Blinding(
         "bpftrace",
         "one of its probes left out",
         (("tracepoint:tcp:tcp_receive_reset / ", "tracepoint:tcp:tcp_receive_reset / args->sport == 9 && "),),
     ),
-    Blinding("bpftrace", "other words", (('("%s reset state', '("%s rst state'),)),
+    Blinding("bpftrace", "other words", (('@seen[nsecs, "reset"', '@seen[nsecs, "rst"'),)),
     Blinding("bpftrace", "another namespace", (("$(stat -Lc %i /proc/self/ns/net)", "4026531840"),)),
     Blinding("bpftrace", "lines of another form", (("(?P<what>\\S+) state=", "(?P<what>\\S+) in="),)),
     Blinding("bpftrace", "ended early", (("exec sleep infinity", "exit 0"),)),
     Blinding(
         "bpftrace",
         "a late start",
-        (('bpftrace -B line -c "/bin/sh attached.sh"', ": > attached; sleep 60; bpftrace -B line"),),
+        (('bpftrace -c "/bin/sh attached.sh"', ": > attached; sleep 60; bpftrace"),),
     ),
+    Blinding("bpftrace", "a map with room for one", (("KEYS_MAX=65536", "KEYS_MAX=1"),)),
     Blinding("prometheus", "killed", (("exec prometheus --", "exec timeout -s KILL 5.5 prometheus --"),)),
     Blinding("prometheus", "not there", (("exec prometheus --", "exec no-such-prometheus --"),)),
     Blinding("prometheus", "an empty ruleset", rules="groups: []\n"),
