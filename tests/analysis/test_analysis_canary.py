@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from tcpharness.analysis.canary import (
     CONDITIONS,
+    KERNEL_NAMES,
     NAMES,
     Condition,
     Sent,
@@ -113,3 +116,26 @@ def test_a_frame_that_is_moved_is_the_frame_that_is_made_there(vantage: int, ver
     assert [line for line in different if not line.endswith("[cksum bad]")] == []  # wrong in another way
     assert len(different) <= 1
     assert {f.name for f in findings_of(conversations(vantage, version))} >= NAMES
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "monitors.md"
+TABLE = re.compile(r"(<!-- canary -->\n)(.*?)(<!-- end canary -->)", re.DOTALL)
+
+
+def table() -> str:
+    rows = ["| conversation | and with it | of sockets |", "|---|---|---|"]
+    for condition in CONDITIONS:
+        name = f"`{condition.name}`" + (" (in captures only)" if condition.slow else "")
+        sockets = "yes" if condition.name in KERNEL_NAMES else ""
+        rows.append(f"| {name} | {', '.join(f'`{also}`' for also in condition.also)} | {sockets} |")
+    counters = sorted(name for name in KERNEL_NAMES if name[0].isupper())
+    rows.append(f"| | | {', '.join(f'`{name}`' for name in counters)}, `rto_backoff` |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def test_the_page_lists_every_condition(request: pytest.FixtureRequest) -> None:
+    current = TABLE.sub(lambda found: found[1] + table() + found[3], PAGE.read_text())
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(current)
+    assert PAGE.read_text() == current, "run pytest --update-golden, then read the diff"
+    assert TABLE.search(current)
