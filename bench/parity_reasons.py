@@ -139,6 +139,7 @@ ONLY_THEIRS: dict[str, tuple[tuple[str, Condition], ...]] = {
         ("a SYN-ACK that does not acknowledge the SYN", lambda f, n: bool(f.flags & SYN) and f.unseen),
     ),
     "keep_alive": (
+        ("an old segment, overtaken by a newer one", lambda f, n: f.order == Order.OLD),
         (
             "a window probe: the other side's window is closed (Linux sends no byte)",
             lambda f, n: f.order == PROBE,

@@ -77,6 +77,8 @@ cpdef bint comes_late(Segment segment, Side this) except -1
 cpdef long long acknowledgement(Segment segment, Side this, Side other) except -1
 @cython.locals(damaged=Damaged)
 cpdef bint accepts_damage(long long ack, Side other) except -1
+@cython.locals(block=Block)
+cpdef bint inside(long long number, tuple blocks) except -1
 @cython.locals(hole=Hole)
 cpdef bint seen_well(Damaged damaged, Side side) except -1
 @cython.locals(signs="long long", known="bint", count="int", number="int", left="long long", right="long long")

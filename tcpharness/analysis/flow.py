@@ -722,6 +722,8 @@ def acknowledgement(segment: Segment, this: Side, other: Side) -> int:
         signs |= ACCEPTED
     if segment.sack_count and this.order != COPY:
         signs |= selective(segment, this, other)
+    if this.advance > 0 and other.sacked and not segment.sack_count and inside(ack, other.sacked):
+        signs |= ODD_SACK
     if this.advance > 0 and other.rto_count >= 2:
         signs |= RECOVERED
     if other.recover >= 0 and this.advance > 0 and seq_diff(ack, other.recover) < 0:
@@ -758,6 +760,13 @@ def seen_well(damaged: Damaged, side: Side) -> bool:
         if seq_diff(hole.seq, damaged.end) < 0 and seq_diff(hole.end, damaged.seq) > 0:
             return False
     return True
+
+
+def inside(number: int, blocks: tuple[Block, ...]) -> bool:
+    for block in blocks:
+        if seq_diff(block.left, number) <= 0 < seq_diff(block.right, number):
+            return True
+    return False
 
 
 def selective(segment: Segment, this: Side, other: Side) -> int:

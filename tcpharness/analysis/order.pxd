@@ -26,6 +26,8 @@ cpdef list overlapping(Segment segment, Side this)
 cpdef bint is_copy(Segment segment, Side this, list records) except -1
 @cython.locals(back="long long")
 cpdef bint is_late_copy(Segment segment, Side this) except -1
+@cython.locals(recent="bint")
+cpdef bint is_newest_again(Segment segment, Side this) except -1
 cpdef bint is_copy_of_ack(Segment segment, Side this, Side other) except -1
 @cython.locals(gap="long long")
 cpdef bint is_copy_of_reset(Segment segment, Side this, Side other) except -1

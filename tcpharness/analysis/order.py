@@ -45,6 +45,9 @@ def look(segment: Segment, this: Side, other: Side) -> int:
         return S_PROBE
     if ahead == 0:
         return 0
+    if ahead < 0 and segment.id == this.id_last and is_newest_again(segment, this):
+        this.order = COPY
+        return S_COPY
     if probes_peer(segment, this, ahead):
         this.order = KEEP_ALIVE
         return S_PROBE
@@ -178,6 +181,12 @@ def is_late_copy(segment: Segment, this: Side) -> bool:
         back = (this.id_last - segment.id) & 0xFFFF
         return back < MOST_IDS_BACK and this.ids_count()
     return segment.tsval >= 0 and this.flow.closed == "closed"  # within a tick of its last
+
+
+def is_newest_again(segment: Segment, this: Side) -> bool:
+    """The IP id of the newest frame, where ids count; a repeat has the next one."""
+    recent = segment.time_ns - this.last_ns < COPY_NS
+    return recent and segment.version == 4 and segment.id > 0 and this.ids_good > this.ids_bad
 
 
 def is_copy_of_ack(segment: Segment, this: Side, other: Side) -> bool:

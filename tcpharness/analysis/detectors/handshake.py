@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.detectors.hostile import forgotten
 from tcpharness.analysis.signs import Order
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import ACK, SYN, Segment, flags_text
@@ -164,11 +165,19 @@ def connection_unanswered(segment: Segment, this: Side, other: Side) -> Hit | No
 
 
 def half_open(segment: Segment, this: Side, other: Side) -> Hit | None:
-    """A SYN-ACK that was never acknowledged while the capture went on.
+    """A SYN-ACK that was never acknowledged while the capture went on; or (a note, kind forgotten) a segment
+    of a live connection that is answered as if there was none (RFC 9293 3.5.1).
 
     why it matters: The server keeps the half-made connection in its queue; many of them are a SYN flood.
+        Where one side has forgotten the connection (a crash, a NAT), the other learns it by the RST.
     what to do: Look whether the client's ACK is lost or never sent; `ss -o state syn-recv` on the server.
     limits: Needs a second of capture after the SYN-ACK, and something of the client.
+    fires: forgotten: a bare RST, numbered by what it answers
+        0.000 > P. 1:11(10) ack 1
+        0.001 < P. 1:11(10) ack 11
+        0.002 > . 11:11(0) ack 11
+        9.000 > P. 11:21(10) ack 11
+        9.001 < R 11:11(0) win 0
     fires: the client has gone
         0.000 > S 0:0(0)
         0.001 < S. 0:0(0) ack 1
@@ -184,6 +193,9 @@ def half_open(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.003 < P. 1:101(100) ack 11
         5.000 end
     """
+    if segment.is_tcp:
+        text = "a segment of this connection is answered as if there was none"
+        return Hit(text, kind="forgotten", level="note") if forgotten(segment, this, other) else None
     if this.flow.handshake != 2 or this.flow.opener is not other or this.isn < 0 or this.flow.closed:
         return None
     if not other.frames or this.bytes:

@@ -8,6 +8,8 @@ from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import Segment
 
 MS = 1_000_000
+FEW = 2  # keep-alives: one may be answered yet
+ANSWER_NS = 1_000 * MS
 
 
 def keep_alive(segment: Segment, this: Side, other: Side) -> Hit | None:
@@ -35,6 +37,34 @@ def keep_alive(segment: Segment, this: Side, other: Side) -> Hit | None:
         f"number {this.keep_alives + 1} after {idle / MS:.0f} ms of silence",
         detail={"number": this.keep_alives + 1, "idle_ns": idle},
     )
+
+
+def keep_alive_unanswered(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Two keep-alives or more without an answer, when the capture or the connection's silence ends.
+
+    why it matters: The other side is gone, or something on the way has forgotten the connection.
+    what to do: Find out since when nothing came back; timed_out tells when its sender gives up.
+    limits: A capture of one direction says nothing.
+    fires: no answer
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        9.000 > . 10:10(0) ack 1
+        10.000 > . 10:10(0) ack 1
+        12.000 end
+    silent: answered
+        0.000 > P. 1:11(10) ack 1
+        0.001 < . 1:1(0) ack 11
+        9.000 > . 10:10(0) ack 1
+        9.001 < . 1:1(0) ack 11
+        12.000 end
+    """
+    waited = segment.time_ns - this.keep_alive_ns
+    if this.keep_alives < FEW or this.flow.closed or not other.frames or waited < ANSWER_NS:
+        return None
+    return Hit(
+        f"{this.keep_alives} without an answer", count=this.keep_alives, time_ns=this.keep_alive_ns,
+        end_ns=segment.time_ns,
+    )  # fmt: skip
 
 
 def keep_alive_ack(segment: Segment, this: Side, other: Side) -> Hit | None:

@@ -29,6 +29,8 @@ def repeated(segment: Segment, this: Side, text: str, needed: str) -> Hit:
         "elapsed_ns": this.elapsed_ns,
         "dup_acks": this.dup_acks,
         "captured_before": int(this.hole is None),
+        "times": this.again.count if this.again is not None else 1,
+        "rto_ns": this.rto_ns(),
     }
     if this.trigger == "rto" and may_be_probe(segment, this):
         detail["or"] = "tlp"
@@ -44,7 +46,7 @@ def retransmission(segment: Segment, this: Side, other: Side) -> Hit | None:
     what to do: fast and recovery cost a round trip, rto a stall: look for the loss, or at rto_min.
     limits: With one segment in flight a tail-loss probe waits as long as the timer, and is told from it only
         when another follows; until then `or` in the detail is tlp. `needed` becomes yes or no when the
-        receiver tells (DSACK, echo).
+        receiver tells (DSACK, echo). `times`: how often it had been sent; `rto_ns`: RFC 6298's estimate.
     fires: the timer
         0.000 > P. 1:11(10) ack 1
         0.200 > P. 1:11(10) ack 1

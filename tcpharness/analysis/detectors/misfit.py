@@ -10,6 +10,7 @@ from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import ACK, AE, CWR, ECE, SYN, Segment, seq_diff
 
 STORM = 10  # old ACKs of each side
+ECHOES = 10
 SECOND_NS = 1_000_000_000
 FAR = 1 << 30  # further back than any window
 
@@ -147,6 +148,75 @@ def sack_block_invalid(segment: Segment, this: Side, other: Side) -> Hit | None:
     if not wrong or not once(this, "sack block"):
         return None
     return Hit(f"block {wrong[0][0]}:{wrong[0][1]} with ack {segment.ack}")
+
+
+def sack_reneging(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """An ACK that stops where bytes begin which its sender had reported by SACK (RFC 2018 8).
+
+    why it matters: The receiver has thrown away what it had reported, for want of memory: the sender must
+        forget its scoreboard and send all of it again.
+    what to do: TCPSACKReneging at the sender; net.ipv4.tcp_mem and tcp_rmem at the receiver.
+    limits: None.
+    fires: it had 1001:2001
+        0.000 > . 1:501(500) ack 1
+        0.001 > . 501:1001(500) ack 1
+        0.002 > . 1001:2001(1000) ack 1
+        0.003 < . 1:1(0) ack 501 <nop,nop,sack 1 {1001:2001}>
+        0.300 > . 501:1001(500) ack 1
+        0.301 < . 1:1(0) ack 1001
+    silent: all of it
+        0.000 > . 1:501(500) ack 1
+        0.001 > . 501:1001(500) ack 1
+        0.002 > . 1001:2001(1000) ack 1
+        0.003 < . 1:1(0) ack 501 <nop,nop,sack 1 {1001:2001}>
+        0.300 > . 501:1001(500) ack 1
+        0.301 < . 1:1(0) ack 2001
+    """
+    if this.advance <= 0 or segment.sack_count:
+        return None  # blocks that go on report it still
+    for block in other.sacked:
+        if seq_diff(block.left, segment.ack) <= 0 < seq_diff(block.right, segment.ack):
+            lost = seq_diff(block.right, segment.ack)
+            return Hit(f"{lost} bytes beyond ack {segment.ack} had been reported", detail={"bytes": lost})
+    return None
+
+
+def cwr_missing(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """Congestion is echoed for longer than three round trips, and the sender does not answer (CWR).
+
+    why it matters: The sender ignores marks, or somebody clears CWR: the queue grows on (RFC 3168 6.1.2).
+    what to do: Look whether the sender slows down; compare captures of both sides.
+    limits: Needs the SYNs, for accurate ECN (RFC 9768) uses the same bits otherwise. Ten echoes at least.
+    fires: never answered
+        0.000 > SEW 0:0(0) <mss 1460>
+        0.001 < S.E 0:0(0) ack 1 <mss 1460>
+        0.002 > . 1:1(0) ack 1
+        0.010 x12+0.100 10.0.0.1.40000 > 10.0.0.2.105: P. {n*10+1}:{n*10+11}(10) ack 1
+        0.011 x12+0.100 10.0.0.2.105 > 10.0.0.1.40000: .E 1:1(0) ack {n*10+11}
+    silent: answered
+        0.000 > SEW 0:0(0) <mss 1460>
+        0.001 < S.E 0:0(0) ack 1 <mss 1460>
+        0.002 > . 1:1(0) ack 1
+        0.003 > P. 1:11(10) ack 1
+        0.004 < .E 1:1(0) ack 11
+        0.005 > P.W 11:21(10) ack 1
+    """
+    if segment.flags & CWR and other.ongoing and "echo" in other.ongoing:
+        other.ongoing = {word: each for word, each in other.ongoing.items() if word != "echo"}
+    first = this.flow.first_flags & (SYN | ACK | ECE | CWR | AE)
+    if not segment.flags & ECE or first != SYN | ECE | CWR:
+        return None
+    now = segment.time_ns
+    echo = this.lasts("echo", now)
+    if echo is None:
+        # Counted, but not reported: most are answered.
+        this.begins("echo")(Finding("", "info", now, segment.frame, None, ""))
+        return None
+    patience = max(3 * (this.flow.rtt_ns() or 0), 100_000_000)
+    if echo.count < ECHOES or now - echo.time_ns < patience or not once(this, "cwr"):
+        return None
+    return Hit(f"{echo.count} echoes in {(now - echo.time_ns) / 1e6:.3f} ms, no CWR", count=echo.count,
+               time_ns=echo.time_ns, frame=echo.frame, end_ns=now)  # fmt: skip
 
 
 def valid(left: int, right: int, ack: int, this: Side) -> bool:

@@ -200,6 +200,30 @@ def receiver_stall(segment: Segment, this: Side, other: Side) -> Hit | None:
     )
 
 
+def window_update_lost(segment: Segment, this: Side, other: Side) -> Hit | None:
+    """A closed window that a probe finds open: no update had come by before.
+
+    why it matters: The update was lost; without the probe (RFC 9293 3.8.6.1) both sides would wait for ever.
+    what to do: Look for the loss; updates are not sent again.
+    limits: The receiver may have opened it at that very moment.
+    fires: open when asked
+        0.000 > P. 1:1001(1000) ack 1
+        0.001 < . 1:1(0) ack 1001 win 0
+        0.500 > . 1000:1000(0) ack 1
+        0.501 < . 1:1(0) ack 1001 win 5000
+    silent: an update
+        0.000 > P. 1:1001(1000) ack 1
+        0.001 < . 1:1(0) ack 1001 win 0
+        0.500 < . 1:1(0) ack 1001 win 5000
+    """
+    if this.zero_since_ns < 0 or not segment.is_tcp or not segment.win or other.probe_ns < 0:
+        return None
+    waited = segment.time_ns - other.probe_ns
+    if waited > 2 * (this.flow.rtt_ns() or 0) + 10 * MS:
+        return None
+    return Hit(f"{waited / MS:.3f} ms after a probe", detail={"waited_ns": waited})
+
+
 def silly_window(segment: Segment, this: Side, other: Side) -> Hit | None:
     """A window below the MSS and half of the largest seen, but not zero (RFC 9293 3.8.6.2.2).
 
