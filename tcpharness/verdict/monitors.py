@@ -205,8 +205,9 @@ def wish(line: MonitorFindingExpect) -> str:
 
 def told(finding: MonitorFinding) -> str:
     where = f"frame {finding.frame}: " if finding.frame else ""
-    own = f" ({finding.own[0]})" if finding.own else ""
-    text = f": {finding.text}" if finding.text else ""
+    said = [word for word in finding.own[:1] if word not in (finding.name, finding.text)]
+    own = f" ({said[0]})" if said else ""
+    text = f": {finding.text}" if finding.text not in ("", finding.name) else ""
     times = f" x {finding.count}" if finding.count > 1 else ""
     return f"{where}{finding.level} {finding.name}{times}{own}{text}"
 

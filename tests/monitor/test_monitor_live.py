@@ -56,7 +56,8 @@ def test_the_sockets_of_a_host(spawner: Spawner, tmp_path: Path) -> None:
     expect = "expect: {monitors: {ss: {client: {zero_window: {count: '1..3', flow: client}}, server: {}}}}\n"
     result = played(spawner, tmp_path, f"monitors: [ss]\n{expect}", BLOCKED)
     assert result.verdict.outcome == "pass", result.verdict
-    assert result.evidence.monitors[0].records > 5
+    (of_client, _) = result.evidence.monitors
+    assert of_client.records > sum(finding.count for finding in of_client.findings)
 
 
 def test_packets_counted_by_nftables(spawner: Spawner, tmp_path: Path) -> None:
