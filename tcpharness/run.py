@@ -134,7 +134,7 @@ class CaseRun:
                 stage,
                 {box.link.name: box for box in boxes},
                 {capture.outcome.vantage: capture for capture in captures},
-                actors.kill,
+                actors.wait_killed,
             )
             for box in boxes:
                 tell_of_faults(box, [b for b in boxes if b is not box], stage, actors, director)

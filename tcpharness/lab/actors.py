@@ -106,6 +106,15 @@ class Actors:
             actor.outcome.error = "not a process"
             actor.outcome.error_text = f"{endpoint} cannot be killed: it needs `process: true`"
 
+    async def wait_killed(self, endpoint: str, number: int | str) -> None:
+        """The same, and the process has got it when this returns."""
+        self.kill(endpoint, number)
+        await self.wait_signalled(endpoint)
+
+    async def wait_signalled(self, endpoint: str) -> None:
+        """Returns when the endpoint's process has got every signal that was sent to it."""
+        await self._actors[endpoint].wait_signalled()
+
     # --- the parts
 
     def _files(self) -> dict[str, bytes]:

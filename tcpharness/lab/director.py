@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -64,7 +64,7 @@ class Director:
         stage: Stage,
         boxes: Mapping[str, Box],
         captures: Mapping[str, LateCapture],
-        kill: Callable[[str, str], None],
+        kill: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self.events: list[Event] = []
         self.waits: dict[str, str] = {}
@@ -86,9 +86,9 @@ class Director:
         self._start_ns = time.monotonic_ns()
         for fault in self._plan.case.faults:
             if fault.is_event:
-                self._begin(self._wait_and_do(fault))
+                self.begin(self._wait_and_do(fault))
             elif fault.when.endpoint is not None:
-                self._begin(self._tell(fault))
+                self.begin(self._tell(fault))
 
     def fired(self, name: str) -> None:
         """A fault has fired, on a frame: what it does to the lab."""
@@ -96,7 +96,7 @@ class Director:
         # Its own link's middlebox has taken that down (or up) already, behind that very frame.
         changes = [c for c in fault.changes if not (isinstance(c, Cut) and c.link == fault.link)]
         if fault.changes:
-            self._begin(self._do(fault, changes))
+            self.begin(self._do(fault, changes))
 
     async def stop(self) -> None:
         """What has not begun never will."""
@@ -106,7 +106,8 @@ class Director:
 
     # --- when
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Goes on beside everything else, until `stop`."""
         self._tasks.append(asyncio.create_task(work))
 
     async def _wait_and_do(self, fault: Fault) -> None:
@@ -148,7 +149,8 @@ class Director:
             self.events.append(Event(fault.name, time.time_ns(), hosts))
             for action in fault.do if fault.is_event else ():
                 if action.do == "kill":
-                    self._kill(action.endpoint or "", action.signal)
+                    # Who hears that it has happened may rely on it.
+                    await self._kill(action.endpoint or "", action.signal)
             try:
                 for change in changes:
                     await self._change(change)
@@ -254,6 +256,17 @@ def tell_of_faults(
     def fired(name: str, kills: Sequence[tuple[str, str]] = ()) -> None:
         for endpoint, number in kills:
             actors.kill(endpoint, number)
+        if kills:
+            director.begin(tell_once_signalled(name, kills))
+        else:
+            tell(name)
+
+    async def tell_once_signalled(name: str, kills: Sequence[tuple[str, str]]) -> None:
+        for endpoint, _ in kills:
+            await actors.wait_signalled(endpoint)
+        tell(name)
+
+    def tell(name: str) -> None:
         for other in others:
             other.reach(name)
         director.fired(name)

@@ -44,6 +44,9 @@ class Actor(Protocol):
     def kill(self, number: int) -> bool:
         """Sends a signal; False when it has no process of its own."""
 
+    async def wait_signalled(self) -> None:
+        """Returns when its process has got every signal that was sent."""
+
     async def close(self) -> None:
         """Lets go of everything, at once; nothing of it is left when this returns."""
 
@@ -130,6 +133,9 @@ class SocketActor:
     def kill(self, number: int) -> bool:
         """False: it is part of this process and has none of its own to be killed."""
         return False
+
+    async def wait_signalled(self) -> None:
+        """Nothing has been sent."""
 
     def no_more_clients(self) -> None:
         """Nobody will connect any more."""

@@ -97,6 +97,10 @@ class FarEndpoint:
             self._child.kill(number)
         return True
 
+    async def wait_signalled(self) -> None:
+        if self._child is not None:
+            await self._child.wait_signalled()
+
     async def close(self) -> None:
         for task in (self._listening, *self._waits):
             if task is not None:

@@ -198,6 +198,7 @@ class Init:
         for pid, known in self._numbers.items():
             if known == number:
                 os.kill(pid, signum)
+                self._say("signalled", number)
 
     def _start(self, number: int, work: Run | Call, fds: list[int]) -> None:
         try:

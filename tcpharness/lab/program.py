@@ -110,6 +110,10 @@ class Program:
             self._child.kill(number)
         return True
 
+    async def wait_signalled(self) -> None:
+        if self._child is not None:
+            await self._child.wait_signalled()
+
     async def close(self) -> None:
         if self._child is not None and self._exit is not None and not self._exit.done():
             self._child.kill(signal.SIGKILL)

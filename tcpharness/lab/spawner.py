@@ -39,6 +39,7 @@ class Child:
         self._processes = processes
         self._number = number
         self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._signals: list[asyncio.Future[None]] = []  # sent, and not known to have been delivered
 
     @property
     def exited(self) -> bool:
@@ -52,7 +53,13 @@ class Child:
     def kill(self, number: int) -> None:
         """Sends a signal; nothing, when the process has ended."""
         if not self.exited:
+            self._signals.append(asyncio.get_running_loop().create_future())
             self._processes.tell("kill", self._number, int(number))
+
+    async def wait_signalled(self) -> None:
+        """Returns when every signal sent so far has been delivered, or the process has ended."""
+        if self._signals:
+            await asyncio.wait(list(self._signals))
 
     async def wait(self) -> int:
         """The exit status; negative: the signal that killed it; 127, with `error` set: it never started."""
@@ -64,8 +71,13 @@ class Child:
             self.pid = rest[0]
         elif what == "failed":
             self.error = str(rest[0])
+        elif what == "signalled":
+            self._signals.pop(0).set_result(None)
         elif not self._end.done():
             self._end.set_result(rest[0])
+            for each in self._signals:
+                each.set_result(None)
+            self._signals.clear()
 
 
 class LabProcesses:

@@ -10,6 +10,7 @@ from tcpharness.packet.segment import Segment, decode, flags_text, flags_value
 from tcpharness.scenario.model import Case, Count, Fault
 from tcpharness.scenario.plan import Plan
 from tcpharness.verdict.binding import entries_of
+from tcpharness.verdict.packets import isn_of, relative_to
 from tcpharness.verdict.result import Failure
 from tcpharness.verdict.watched import names_of
 
@@ -65,9 +66,10 @@ def unwritten(case: Case, evidence: Evidence) -> Iterator[str]:
 def nearest(fault: Fault, link: LinkOutcome, names: dict[str, str]) -> str:
     """How many frames the link carried from the fault's host, how many of them were like the one it means."""
     when = fault.when
+    heads = [decode(e.head, wire_len=e.len_bytes, time_ns=e.time_ns) for e in link.entries]
     carried = [
-        decode(e.head, wire_len=e.len_bytes, time_ns=e.time_ns)
-        for e in link.entries
+        segment
+        for e, segment in zip(link.entries, heads, strict=True)
         if e.came_in is not None and when.sender in (None, e.came_in[0])
     ]
     source = f" from {when.sender}" if when.sender else ""
@@ -79,8 +81,10 @@ def nearest(fault: Fault, link: LinkOutcome, names: dict[str, str]) -> str:
         parts.append(f"{len(kept)} {words}")
         fitting = kept or fitting
     last = (fitting or carried)[-1]
-    start_ns = link.entries[0].time_ns
-    return ", ".join(parts) + f"; the last: {format_segment(last, names=names, start_ns=start_ns)}"
+    shown = format_segment(
+        last, names=names, start_ns=link.entries[0].time_ns, isn=isn_of(last, relative_to(heads))
+    )
+    return ", ".join(parts) + f"; the last: {shown}"
 
 
 def narrower(fault: Fault, segments: list[Segment]) -> Iterator[tuple[str, list[Segment]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tcpharness.packet.notation import Isn, format_segment
@@ -40,14 +41,18 @@ class Packets:
         return tuple(lines)
 
     def _relative_to(self) -> dict[Side, int]:
-        """What each direction's numbers are relative to: its SYN's, or its first one's."""
         if self._isns is None:
-            self._isns = {}
-            for _, data in self.frames:
-                s = decode(data)
-                if s.is_tcp and (s.flags & SYN or side_of(s) not in self._isns):
-                    self._isns[side_of(s)] = s.seq
+            self._isns = relative_to(decode(data) for _, data in self.frames)
         return self._isns
+
+
+def relative_to(segments: Iterable[Segment]) -> dict[Side, int]:
+    """What each direction's numbers are relative to: its latest SYN's, or its first one's."""
+    isns: dict[Side, int] = {}
+    for s in segments:
+        if s.is_tcp and (s.flags & SYN or side_of(s) not in isns):
+            isns[side_of(s)] = s.seq
+    return isns
 
 
 def side_of(s: Segment) -> Side:

@@ -47,11 +47,14 @@ def direct(
     """Everything that the case's events do, when this happens on the stage."""
     box, capture, killed = Told(), Told(), list[tuple[str, str]]()
 
+    async def kill(endpoint: str, signal: str) -> None:
+        killed.append((endpoint, signal))
+
     async def run() -> Director:
         stage = Stage()
         director = Director(
             lab.plan, lab, stage, {"client-server": box}, {"server": capture},
-            lambda endpoint, signal: killed.append((endpoint, signal)),
+            kill,
         )  # fmt: skip
         director.start()
         act(stage)

@@ -117,6 +117,23 @@ def test_a_signal_is_its_exit_status(spawner: Spawner, namespace: NetNs) -> None
     play(spawner, work)
 
 
+def test_a_signal_that_was_waited_for_has_been_delivered(spawner: Spawner, namespace: NetNs) -> None:
+    async def work(processes: LabProcesses) -> None:
+        child = processes.run(["sleep", "60"], netns=namespace.fd)
+        child.kill(signal.SIGSTOP)
+        await child.wait_signalled()
+        assert child.pid is not None
+        # It has got it, and stops as soon as it is its turn: the first word behind its name (proc(5)).
+        while not Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].startswith("T"):
+            await asyncio.sleep(0.001)
+        child.kill(signal.SIGKILL)
+        child.kill(signal.SIGTERM)  # which it may never get
+        await child.wait_signalled()
+        assert await child.wait() == -signal.SIGKILL
+
+    play(spawner, work)
+
+
 def test_programs_have_default_signals_and_a_session_of_their_own(spawner: Spawner, namespace: NetNs) -> None:
     async def work(processes: LabProcesses) -> None:
         argv = (

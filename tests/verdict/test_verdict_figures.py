@@ -49,7 +49,10 @@ NEAREST = [
     ("flags: S.", "carried 5 frames, 1 with flags S."),
     ("from: client, contains: HELLO", "carried 3 frames from client, 1 with payload"),
     ("from: client, byte: 5000", "carried 3 frames from client, 1 with payload"),
-    ("from: client, nth: 50", "carried 3 frames from client; the last: "),
+    (
+        "from: client, nth: 50",
+        "carried 3 frames from client; the last: 0.006000 client.40000 > server.105: P. 1:101",
+    ),
 ]
 
 
