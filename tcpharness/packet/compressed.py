@@ -93,8 +93,7 @@ def zstd_reader(source: Source) -> Readable:
             return Unpacking(source, ByPackage(module), module.ZstdError)
         return Unpacking(source, module.ZstdDecompressor, module.ZstdError)
     raise NotReadable(
-        "compressed by zstd, which this Python cannot undo: `pip install 'tcpharness[zstd]'`"
-        " (zstandard), or `zstd -d` the file"
+        "compressed by zstd, which this Python cannot undo: `pip install zstandard`, or `zstd -d` the file"
     )
 
 

@@ -64,10 +64,7 @@ def test_without_either_the_problem_names_the_remedy(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(compressed, "import_module", absent)
     assert read(compressed.ZSTD + b"x" * 20) == (
         0,
-        [
-            "compressed by zstd, which this Python cannot undo: `pip install 'tcpharness[zstd]'` "
-            "(zstandard), or `zstd -d` the file"
-        ],
+        ["compressed by zstd, which this Python cannot undo: `pip install zstandard`, or `zstd -d` the file"],
     )
 
 
