@@ -225,7 +225,8 @@ def weigh_timeouts(true: list[Truth], findings: Iterable[Finding], own: str, mis
         if f.name == "spurious_timeout" and f.flow is not None and f.flow.src == own
         if isinstance(frame := f.detail["timeout_frame"], int)
     }
-    wrong = {frame for frame in told.keys() - needless if told[frame].kind != "f_rto"}
+    needed = {t.frame for t in true if t.needed is not False}  # a probe that we took for a timeout is open
+    wrong = {frame for frame in told.keys() & needed if told[frame].kind != "f_rto"}
     misses += [
         f"frame {n}: a timeout that was needed, called spurious by {told[n].kind}" for n in sorted(wrong)
     ]

@@ -22,7 +22,7 @@ cpdef long long look_ahead(Segment segment, Side this, Side other) except -1
 cpdef long long look_back(Segment segment, Side this) except -1
 @cython.locals(found="list", sent=Sent)
 cpdef list overlapping(Segment segment, Side this)
-@cython.locals(sent=Sent, other=Side, gap="long long", early="bint", syns="int")
+@cython.locals(sent=Sent, other=Side, gap="long long", early="bint")
 cpdef bint is_copy(Segment segment, Side this, list records) except -1
 @cython.locals(back="long long")
 cpdef bint is_late_copy(Segment segment, Side this) except -1
@@ -31,6 +31,7 @@ cpdef bint is_newest_again(Segment segment, Side this) except -1
 cpdef bint is_copy_of_ack(Segment segment, Side this, Side other) except -1
 @cython.locals(gap="long long")
 cpdef bint is_copy_of_reset(Segment segment, Side this, Side other) except -1
+cpdef bint answers_syn(Side this, Side other, Sent sent) except -1
 cpdef long long limit_of_copies(Segment segment, Side this) except -1
 @cython.locals(age="long long", late="bint")
 cpdef bint captured_late(Segment segment, Side this, Hole hole) except -1

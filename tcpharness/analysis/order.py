@@ -145,9 +145,8 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     if len(records) != 1:
         return False
     sent, other = records[0], this.other
-    syns = other.syns + (other.syn_copies if this.flow.handshake < 3 else 0)
-    if segment.flags & SYN and syns > this.syns and other.last_ns > sent.last_ns - CLOCK_NS:
-        return False  # a SYN-ACK that answers another copy of the SYN
+    if segment.flags & SYN and answers_syn(this, other, sent):
+        return False
     if sent.seq != segment.seq or sent.end != segment.next_seq or sent.flags != segment.flags:
         return False
     if sent.count > 1 and segment.tsval >= 0 and segment.tsval == sent.first_tsval != sent.tsval:
@@ -166,6 +165,15 @@ def is_copy(segment: Segment, this: Side, records: list[Sent]) -> bool:
     # Without an id a repair within one tick of the timestamp looks the same; but it needs a receiver that
     # has reported something, and, where no timestamp tells of a later sending, a round trip.
     return gap < limit_of_copies(segment, this) and not this.troubled() and not above(segment, this)
+
+
+def answers_syn(this: Side, other: Side, sent: Sent) -> bool:
+    """True of a SYN-ACK behind another SYN, or a copy of one: sent again, though it looks the same."""
+    if this.flow.handshake >= 3:
+        return other.syns > this.syns and other.last_ns > sent.last_ns - CLOCK_NS
+    if other.last_ns > sent.last_ns:
+        return True
+    return other.syns + other.syn_copies > this.syns and other.last_ns > sent.last_ns - CLOCK_NS
 
 
 def is_late_copy(segment: Segment, this: Side) -> bool:
