@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -330,18 +331,24 @@ def doctor_command(args: argparse.Namespace) -> int:
         from tcpharness.lab.this_host import examine_host
         from tcpharness.report.host_page import host_page
 
-        print(host_page(examine_host()))
+        found = examine_host()
+        rtt_ms = args.rtt / 1e6 if args.rtt else None
+        print(json.dumps(asdict(found), indent=2) if args.json else host_page(found, rtt_ms))
         return OK
     from tcpharness.lab.doctor import examine
 
     checks = examine()
+    status = LACKING if any(c.needed and not c.ok for c in checks) else OK
+    if args.json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+        return status
     width = max(len(c.name) for c in checks)
     for check in checks:
         print(
             f"{check.mark}  {check.name:<{width}}  {check.found}"
             + (f"\n      -> {check.remedy}" if check.remedy else "")
         )
-    return LACKING if any(c.needed and not c.ok for c in checks) else OK
+    return status
 
 
 def serve_command(args: argparse.Namespace) -> int:
@@ -516,6 +523,10 @@ def add_words(commands: Commands[argparse.ArgumentParser]) -> None:
     doctor.add_argument(
         "--host", action="store_true", help="this machine's own TCP settings, and what they allow"
     )
+    doctor.add_argument(
+        "--rtt", type=nanoseconds, metavar="TIME", help="with --host: your path's round trip: 37ms"
+    )
+    doctor.add_argument("--json", action="store_true", help="the same for programs")
     doctor.set_defaults(command=doctor_command)
     schema = commands.add_parser("schema", help="the JSON Schema of scenario files, for editors")
     schema.set_defaults(command=schema_command)

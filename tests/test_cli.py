@@ -115,3 +115,11 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_doctor_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--host", "--json"]) == 0
+    assert "net.ipv4.tcp_rmem" in json.loads(capsys.readouterr().out)["sysctl"]
+    main(["doctor", "--json"])
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert checks["socket list"]["ok"]

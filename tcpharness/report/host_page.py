@@ -15,15 +15,16 @@ UNSCALED = 65535
 WINDOW_SHARE = 2
 
 
-def host_page(found: HostSettings) -> str:
-    """The whole page, in sections."""
+def host_page(found: HostSettings, rtt_ms: float | None = None) -> str:
+    """The whole page, in sections; `rtt_ms`: a round-trip time of somebody's own, besides the usual ones."""
+    rtts = sorted({*RTTS_MS, *([rtt_ms] if rtt_ms else [])})
     sections = [
         ("settings", settings(found)),
         ("routes", found.routes or ["none"]),
         ("offload", offloads(found)),
         ("firewall: packets counted by each rule", rules(found)),
-        ("throughput at most: window / round-trip time", ceilings(found)),
-        ("what a path holds: rate x round-trip time (bandwidth-delay product)", products()),
+        ("throughput at most: window / round-trip time", ceilings(found, rtts)),
+        ("what a path holds: rate x round-trip time (bandwidth-delay product)", products(rtts)),
         ("not known here", found.notes),
     ]
     parts = ["\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections if lines]
@@ -47,14 +48,16 @@ def offloads(found: HostSettings) -> list[str]:
 
 
 def rules(found: HostSettings) -> list[str]:
+    if not found.firewall:
+        return [] if any("firewall" in note for note in found.notes) else ["none"]
     return table([(str(rule["packets"]), str(rule["rule"])) for rule in found.firewall])
 
 
-def ceilings(found: HostSettings) -> list[str]:
+def ceilings(found: HostSettings, rtts: Sequence[float]) -> list[str]:
     """Whichever window is smallest bounds a connection."""
     windows = list(named_windows(found))
     head = ("round-trip time", *(name for name, _ in windows))
-    rows = [(f"{rtt:g} ms", *(rate(size * 8 / (rtt / 1000)) for _, size in windows)) for rtt in RTTS_MS]
+    rows = [(f"{rtt:g} ms", *(rate(size * 8 / (rtt / 1000)) for _, size in windows)) for rtt in rtts]
     return table([head, *rows])
 
 
@@ -74,11 +77,9 @@ def named_windows(found: HostSettings) -> Iterator[tuple[str, int]]:
             yield f"{name} ({size(bounded)})", bounded
 
 
-def products() -> list[str]:
+def products(rtts: Sequence[float]) -> list[str]:
     head = ("round-trip time", *RATES)
-    rows = [
-        (f"{rtt:g} ms", *(size(int(bits / 8 * rtt / 1000)) for bits in RATES.values())) for rtt in RTTS_MS
-    ]
+    rows = [(f"{rtt:g} ms", *(size(int(bits / 8 * rtt / 1000)) for bits in RATES.values())) for rtt in rtts]
     return table([head, *rows])
 
 

@@ -72,3 +72,19 @@ def test_figures(shown: str, expected: str) -> None:
 
 def test_every_setting_has_words() -> None:
     assert all(words and not words.endswith(".") for words in SETTINGS.values())
+
+
+def test_a_round_trip_of_somebody_s_own() -> None:
+    (row,) = [
+        line for line in host_page(machine(), 37.5).splitlines() if "37.5 ms" in line and "bit/s" in line
+    ]
+    assert "14 Mbit/s" in row  # 64 KiB
+    assert "37.5 ms" not in host_page(machine())
+
+
+def test_a_machine_without_firewall_says_so() -> None:
+    found = machine()
+    found.firewall = []
+    assert "packets counted by each rule\n  none" in host_page(found)
+    found.notes.append("the firewall can't be listed: nft is not installed")
+    assert "packets counted by each rule" not in host_page(found)
