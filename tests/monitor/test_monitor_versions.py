@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tcpharness.monitor import versions
+from tcpharness.monitor.command import OURSELVES
+from tcpharness.monitor.library import load_shipped
 from tcpharness.monitor.versions import Versions, default_file
 from tcpharness.scenario.monitor import Description
 from tcpharness.scenario.monitor_load import load_description
@@ -102,6 +105,11 @@ def test_the_oldest_go(program: Path, tmp_path: Path) -> None:
         known.keep(described(f"watcher -{number}"), str(number))
     assert known.known(described("watcher -0")) is None
     assert known.known(described("watcher -1")) == "1"
+
+
+def test_our_own_is_what_we_would_say(tmp_path: Path) -> None:
+    said = subprocess.run([*OURSELVES, "--version"], capture_output=True, text=True, check=True).stdout
+    assert Versions(tmp_path / "versions.json").known(load_shipped("tcpharness")) == said.strip()
 
 
 @pytest.mark.parametrize(
