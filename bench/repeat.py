@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -55,6 +56,7 @@ def main() -> int:
     args = parser.parse_args()
     cases = [case for case in load_cases(args.paths) if args.all or not case.kernel_timing]
     enter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # busy loops end with us
     spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(args.busy)]
     try:
         repeats = play(cases, args)
