@@ -8,6 +8,7 @@ import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -22,7 +23,15 @@ from tcpharness.packet.pcap import Writer
 from tcpharness.packet.segment import Segment
 from tcpharness.packet.sums import is_compiled
 
-CORPUS = Path(__file__).parent / "fuzz" / "corpus"
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / room) for room in ("analysis", "fuzz")]
+from distort import DISTORTIONS  # noqa: E402
+from fuzz_mutate import Mutator  # noqa: E402
+from test_analysis_distorted import healthy  # noqa: E402
+
+CORPUS = HERE / "fuzz" / "corpus"
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+MUTATED = 1000
 TELL = """
 import sys
 from io import BytesIO
@@ -49,7 +58,8 @@ def test_both_builds_find_the_same(tmp_path: Path) -> None:
     shutil.copytree(
         source, plain / "tcpharness", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
     )
-    files = [str(path) for path in [*sorted(CORPUS.iterdir()), *examples(tmp_path)] if path.is_file()]
+    captures = [*CORPUS.iterdir(), *examples(tmp_path), *distorted(tmp_path), *mutated(tmp_path), *kept()]
+    files = sorted(str(path) for path in captures if path.is_file())
     told = subprocess.run(
         [sys.executable, "-c", TELL, *files],
         env={**os.environ, "PYTHONPATH": str(plain)},
@@ -80,6 +90,35 @@ def examples(folder: Path) -> list[Path]:
                     writer.write(segment.time_ns, segment.data, segment.wire_len)
             made.append(path)
     return made
+
+
+def distorted(folder: Path) -> list[Path]:
+    """A healthy connection, captured badly in many ways."""
+    made = []
+    for number, change in enumerate(DISTORTIONS.values()):
+        for version in (4, 6):
+            frames = change(healthy(version, True))
+            path = folder / f"distorted-{number}-{version}.pcap"
+            with path.open("wb") as file:
+                writer = Writer(file, frames[0].linktype)
+                for frame in frames:
+                    writer.write(frame.time_ns, frame.data, frame.wire_len)
+            made.append(path)
+    return made
+
+
+def mutated(folder: Path) -> list[Path]:
+    """What the fuzzer makes of the corpus."""
+    mutator = Mutator([path.read_bytes() for path in sorted(CORPUS.iterdir())], Random(11))
+    made = [folder / f"mutated-{number}" for number in range(MUTATED)]
+    for path in made:
+        path.write_bytes(mutator.make())
+    return made
+
+
+def kept() -> list[Path]:
+    """Captures with the kernel's answers, where they lie beside the repository."""
+    return sorted(BESIDE.rglob("*.pcap*")) if BESIDE.is_dir() else []
 
 
 def every(segment: Segment, this: Side, other: Side) -> None:
