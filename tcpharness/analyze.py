@@ -32,6 +32,10 @@ OK, FAILED, USAGE = 0, 1, 2
 WORTH_SHARING = 4 << 20  # bytes of a file
 
 
+class BadExpression(Exception):
+    """`--where` can't be read; the text says at which column."""
+
+
 @dataclass(slots=True)
 class Totals:
     """What the files come to together."""
@@ -53,7 +57,7 @@ class Totals:
 
 
 def analyze_files(args: argparse.Namespace) -> int:
-    """One report a file and one over all; the exit status. Raises WhereError, NoTcpdump, DetectorError."""
+    """One report a file and one over all; the exit status. Raises BadExpression, NoTcpdump, DetectorError."""
     gc.disable()  # flows part by themselves; walking through hundreds of thousands of them finds nothing
     where = test_of(args.where) if args.where else None
     # Programs get everything unless a level is asked for.
@@ -124,9 +128,12 @@ def can_be_shared(path: Path, args: argparse.Namespace) -> bool:
 
 def test_of(expression: str) -> Test:
     """Only who asks for one pays for the language of --where."""
-    from tcpharness.analysis.where import parse_where
+    from tcpharness.analysis.where import WhereError, parse_where
 
-    return parse_where(expression, BY_NAME)
+    try:
+        return parse_where(expression, BY_NAME)
+    except WhereError as error:
+        raise BadExpression(str(error)) from None
 
 
 @contextmanager

@@ -7,9 +7,7 @@ The filter is libpcap's, so tcpdump reads the file and hands over what the expre
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -159,6 +157,7 @@ def filtered(file: Input, expression: str) -> Iterator[Input]:
     if not expression:
         yield file
         return
+    import shutil
     import subprocess
     import tempfile
 
@@ -191,6 +190,8 @@ def filtered(file: Input, expression: str) -> Iterator[Input]:
 @contextmanager
 def fed(process: subprocess.Popen[bytes], file: Input) -> Iterator[None]:
     """The child reads from us, so that compressed files and progress are the same as without it."""
+    import threading
+
     thread = threading.Thread(target=feed, args=(process.stdin, file), daemon=True)
     thread.start()
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -94,7 +93,9 @@ def run_command(args: argparse.Namespace) -> int:
         repeat=args.repeat or 1,
     )
     out = sys.stderr if args.json == "-" else sys.stdout
-    width = shutil.get_terminal_size().columns
+    from shutil import get_terminal_size
+
+    width = get_terminal_size().columns
     live = out.isatty() and "NO_COLOR" not in os.environ
     kind = RepeatTerminal if args.repeat else Terminal
     terminal = kind(out, len(cases) * options.repeat, live=live, width=width)
@@ -267,7 +268,12 @@ def list_command(args: argparse.Namespace) -> int:
 
 
 def install_detectors(files: Sequence[Path]) -> None:
-    from tcpharness.own_detectors import DetectorError, install
+    from tcpharness.installed import DETECTORS, any_package_has_some
+
+    if not files and not any_package_has_some(DETECTORS):
+        return
+    from tcpharness.analysis.detector import DetectorError
+    from tcpharness.own_detectors import install
 
     try:
         install(files)
@@ -279,10 +285,9 @@ def install_detectors(files: Sequence[Path]) -> None:
 
 
 def analyze_command(args: argparse.Namespace) -> int:
-    from tcpharness.analysis.where import WhereError
-    from tcpharness.analyze import analyze_files
+    from tcpharness.analysis.detector import DetectorError
+    from tcpharness.analyze import BadExpression, analyze_files
     from tcpharness.capture_file import NoTcpdump
-    from tcpharness.own_detectors import DetectorError
 
     install_detectors(args.detectors)
     if bool(args.files) == bool(args.serve):
@@ -295,7 +300,7 @@ def analyze_command(args: argparse.Namespace) -> int:
 
             return serve_captures(args)
         return analyze_files(args)
-    except (WhereError, DetectorError) as error:
+    except (BadExpression, DetectorError) as error:
         raise UsageError(str(error)) from None
     except NoTcpdump as error:
         print(f"tcpharness: {error}", file=sys.stderr)

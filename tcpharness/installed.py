@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+DETECTORS = "tcpharness.detectors"  # the entry point group of detectors
+
 
 def any_package_has_some(group: str) -> bool:
     """By a look into their entry points alone: importlib.metadata takes longer than a small capture does."""

@@ -18,16 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tcpharness.analysis.catalog import BY_NAME
-from tcpharness.analysis.detector import Detector, Hit, Rule
+from tcpharness.analysis.detector import Detector, DetectorError, Hit, Rule
 from tcpharness.analysis.signs import Sign
-from tcpharness.installed import any_package_has_some
+from tcpharness.installed import DETECTORS, any_package_has_some
 
-GROUP = "tcpharness.detectors"
 EXPECTED = "expected a function of (segment, this, other), or a Detector"
-
-
-class DetectorError(Exception):
-    """A detector of somebody's own can't be used, or fails; the text names the place."""
 
 
 def install(files: Sequence[Path] = ()) -> None:
@@ -78,11 +73,11 @@ def read_file(path: Path) -> object:
 
 
 def of_packages() -> Iterator[tuple[str, Detector]]:
-    if not any_package_has_some(GROUP):
+    if not any_package_has_some(DETECTORS):
         return
     from importlib.metadata import entry_points
 
-    for point in entry_points(group=GROUP):
+    for point in entry_points(group=DETECTORS):
         where = f"entry point {point.name} = {point.value}"
         try:
             found = point.load()

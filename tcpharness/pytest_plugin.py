@@ -54,7 +54,8 @@ class ScenarioFile(pytest.File):
     """A scenario file; its cases are the items."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        from tcpharness.own_detectors import DetectorError, install
+        from tcpharness.analysis.detector import DetectorError
+        from tcpharness.own_detectors import install
         from tcpharness.scenario.load import ScenarioErrors
         from tcpharness.scenario_file import load_whole
 

@@ -2,24 +2,28 @@
 cimport cython
 
 from tcpharness.analysis.flow cimport Tracker, apply, bucket, bucket_of_frame, check_sums, observe, pass_by, settle
+from tcpharness.analysis.hit cimport Hit
 from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
 
 cdef long long WIDE, END, EACH, EVERY, JITTER_NS, CROWD, CROWD_WATCHES
 
+@cython.final
 cdef class Watch:
     cdef public object detector, function
     cdef public str name, level
     cdef public long long signs, kept, more
     cdef public bint sure
 
+@cython.final
 cdef class Analysis:
-    cdef public object options, counts, crowd, not_tcp
+    cdef public object options, crowd, not_tcp
+    cdef public dict counts
     cdef public Tracker tracker
     cdef public list events, findings, flows
-    cdef public long long frames, last_ns, most_findings, start_ns, always, share, shares
-    cdef public tuple crowd_rules, watches
+    cdef public long long frames, last_ns, most_findings, start_ns, always, share, shares, signs_before
+    cdef public tuple crowd_rules, waiting, watches
     cdef public dict by_signs, by_name
     cdef public object backwards, fragments
     cpdef read(self, Reader reader)
@@ -34,8 +38,13 @@ cdef class Analysis:
     cpdef note_backwards(self, Segment segment)
     cpdef detect_after(self, Segment segment, Side side)
     cpdef see_other(self, Segment segment)
-    @cython.locals(waiting="tuple", watch=Watch)
+    @cython.locals(watch=Watch, hit=Hit)
     cpdef detect(self, Segment segment, Side side, long long signs)
-    @cython.locals(full="bint")
-    cpdef take(self, Watch watch, hit, Segment segment, of)
+    cpdef tuple who_waits(self, long long signs)
+    cpdef tally(self, tuple counted, long long more)
+    @cython.locals(full="bint", counted="tuple")
+    cpdef take(self, Watch watch, Hit hit, Segment segment, of)
     cpdef replace(self, old, new)
+    cpdef end(self, list flows)
+
+cpdef made(Watch watch, Hit hit, Segment segment, key)

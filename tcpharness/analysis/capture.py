@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.crowd import WATCHED, Crowd, Episode, Event, of_flow, of_segment
-from tcpharness.analysis.detector import Detector, Hit
+from tcpharness.analysis.detector import Detector
 from tcpharness.analysis.detectors.path import FORBIDDEN
 from tcpharness.analysis.finding import CaptureReport, Finding, FlowKey, FlowSummary, Level
 from tcpharness.analysis.flow import (
@@ -23,6 +23,7 @@ from tcpharness.analysis.flow import (
     pass_by,
     settle,
 )
+from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet import checksum
@@ -130,7 +131,7 @@ class Analysis:
     __slots__ = (
         "always", "backwards", "by_name", "by_signs", "counts", "crowd", "crowd_rules", "events", "findings",
         "flows", "fragments", "frames", "last_ns", "most_findings", "not_tcp", "options", "share", "shares",
-        "start_ns", "tracker", "watches",
+        "signs_before", "start_ns", "tracker", "waiting", "watches",
     )  # fmt: skip
 
     def __init__(self, options: Options = DEFAULT) -> None:
@@ -140,7 +141,7 @@ class Analysis:
         self.tracker = Tracker(options.most_flows, options.verify_checksums, options.idle_ns)
         self.findings: list[Finding] = []
         self.most_findings = EVERY if options.most_findings is None else options.most_findings
-        self.counts: Counter[tuple[str, str, Level]] = Counter()  # also of those not kept
+        self.counts: dict[tuple[str, str, Level], int] = {}  # also of those not kept
         self.flows: list[FlowSummary] = []
         self.not_tcp: Counter[str] = Counter()
         self.frames = 0
@@ -154,6 +155,8 @@ class Analysis:
         self.crowd = Crowd()
         self.crowd_rules = tuple([watch for watch in self.watches if watch.signs & CROWD])
         self.by_signs: dict[int, tuple[Watch, ...]] = {}  # which detectors wait for these signs
+        self.signs_before = 0
+        self.waiting: tuple[Watch, ...] = ()
         self.by_name = {watch.name: watch for watch in self.watches}
         self.fragments = Fragments()
 
@@ -183,7 +186,7 @@ class Analysis:
 
     def count(self, segment: Segment) -> None:
         self.frames += 1
-        if segment.time_ns > self.last_ns:
+        if segment.time_ns >= self.last_ns:
             self.last_ns = segment.time_ns
         elif segment.time_ns < self.last_ns - JITTER_NS:
             self.note_backwards(segment)
@@ -208,7 +211,7 @@ class Analysis:
                 watch.name, watch.level, segment.time_ns, segment.frame, None, text, count=0
             )
             self.findings.append(finding)
-            self.counts[watch.name, "", watch.level] += 1
+            self.tally((watch.name, "", watch.level), 1)
         finding.count += 1
         finding.end_ns = segment.time_ns
         finding.detail["most_ns"] = max(back, int(finding.detail.get("most_ns", 0)))
@@ -301,17 +304,16 @@ class Analysis:
         if watch is None or self.share:
             return
         level = what.level or watch.level
-        self.counts[what.name, what.kind, level] += 1
+        self.tally((what.name, what.kind, level), 1)
         if watch.kept < self.most_findings:
             watch.kept += 1
             key = FlowKey(of.src, of.sport, of.dst, of.dport) if of is not None and of.is_tcp else None
             self.findings.append(Finding(what.name, level, at.time_ns, at.frame, key, what.text, what.kind))
 
     def detect(self, segment: Segment, side: Side, signs: int) -> None:
-        waiting = self.by_signs.get(signs)
-        if waiting is None:
-            waiting = self.by_signs[signs] = tuple([w for w in self.watches if w.signs & signs])
-        for watch in waiting:
+        if signs != self.signs_before:  # most often they are the same again
+            self.signs_before, self.waiting = signs, self.who_waits(signs)
+        for watch in self.waiting:
             if watch.sure and watch.kept >= self.most_findings:
                 watch.more += 1
                 continue
@@ -319,14 +321,24 @@ class Analysis:
             if hit is not None:
                 self.take(watch, hit, segment, side)
 
+    def who_waits(self, signs: int) -> tuple[Watch, ...]:
+        waiting = self.by_signs.get(signs)
+        if waiting is None:
+            waiting = self.by_signs[signs] = tuple([w for w in self.watches if w.signs & signs])
+        return waiting
+
+    def tally(self, counted: tuple[str, str, Level], more: int) -> None:
+        self.counts[counted] = self.counts.get(counted, 0) + more
+
     def take(self, watch: Watch, hit: Hit, segment: Segment, of: Side | Episode) -> None:
         """Counts the finding, and keeps it while there is room: later evidence may change also the others."""
-        for old, new in hit.replaces:
-            self.replace(old, new)
+        if hit.replaces:
+            for old, new in hit.replaces:
+                self.replace(old, new)
         counted = (watch.name, hit.kind, hit.level or watch.level)
-        self.counts[counted] += 1
         # The first of its kind is kept in any case: a table of counts says where to look.
-        full = watch.kept >= self.most_findings and self.counts[counted] > 1
+        full = watch.kept >= self.most_findings and counted in self.counts
+        self.tally(counted, 1)
         if full and hit.keep is None:
             return
         # Who it is, in words, is made for what is kept alone.
@@ -343,9 +355,9 @@ class Analysis:
         if not old.count:
             return  # it was taken back before
         old.count = 0
-        self.counts[old.name, old.kind, old.level] -= 1
+        self.tally((old.name, old.kind, old.level), -1)
         if new is not None:
-            self.counts[new.name, new.kind, new.level] += 1
+            self.tally((new.name, new.kind, new.level), 1)
         for place in range(len(self.findings) - 1, -1, -1):
             if self.findings[place] is old:
                 self.findings[place : place + 1] = [] if new is None else [new]
@@ -353,9 +365,9 @@ class Analysis:
 
     def end(self, flows: list[Flow]) -> None:
         for flow in flows:
-            for side in (flow.a, flow.b):
-                last = Segment(max(self.last_ns, flow.last_ns), flow.last_frame)
-                self.detect(last, side, END)
+            last = Segment(max(self.last_ns, flow.last_ns), flow.last_frame)
+            self.detect(last, flow.a, END)
+            self.detect(last, flow.b, END)
             if flow.first_ns < self.start_ns or not self.start_ns:
                 self.start_ns = flow.first_ns
             if self.options.keep_flows:
@@ -392,7 +404,7 @@ class Analysis:
         self.flows.sort(key=lambda flow: flow.first_ns)
         for watch in self.watches:
             if watch.more:
-                self.counts[watch.name, "", watch.level] += watch.more
+                self.tally((watch.name, "", watch.level), watch.more)
         counts = Counter({key: count for key, count in self.counts.items() if count})
         return CaptureReport(
             self.findings, self.flows, self.frames, dict(self.not_tcp), [], counts, self.tracker.flow_count,

@@ -20,35 +20,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-from tcpharness.analysis.finding import Finding, Level
+from tcpharness.analysis.finding import Level
+from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.signs import Sign
+
+__all__ = ["HEADINGS", "Detector", "DetectorError", "Hit", "Rule"]
 
 HEADINGS = ("why it matters", "what to do", "limits", "fires", "silent")
 HEADING = re.compile(rf"^({'|'.join(HEADINGS)}):[ ]*(.*)$")
 
 
-@dataclass(slots=True)
-class Hit:
-    """What a detector says about a segment. What is left out is taken from the segment and the catalogue."""
-
-    text: str
-    kind: str = ""
-    detail: dict[str, int | str | float] = field(default_factory=dict)
-    level: Level | None = None
-    frame: int | None = None
-    time_ns: int | None = None
-    end_ns: int | None = None
-    count: int = 1
-    seq: int | None = None
-    len: int | None = None
-    of_other: bool = False  # it is about the other side's segment
-    keep: Callable[[Finding], None] | None = (
-        None  # gets the finding, so that later evidence can be added to it
-    )
-    replaces: tuple[tuple[Finding, Finding | None], ...] = ()  # earlier findings that are better known now
+class DetectorError(Exception):
+    """A detector of somebody's own can't be used, or fails; the text names the place."""
 
 
 # (segment, this, other), or with Sign.CROWD (episode)

@@ -3,13 +3,15 @@ cimport cython
 
 from tcpharness.analysis.order cimport is_copy_of_ack, is_copy_of_reset, look
 from tcpharness.analysis.resets cimport judge_reset
-from tcpharness.analysis.state cimport Block, Damaged, Flow, Hole, Sent, Side
+from tcpharness.analysis.records cimport Block, Damaged, Hole, Sent
+from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.segment cimport Segment, eight_bytes, four_bytes, seq_add, seq_diff
 from tcpharness.packet.sums cimport sum16
 
 cdef bytes POSSIBLE
 cdef int ETHERNET
 cdef long long LATE_SYN_NS, LATE_SYN_BYTES, REPLAY_NS
+cdef long long ODD_SACK, FAR
 cdef long long MS, ANSWER_NS, OUTSIDE_SLACK, TIME_WAIT_NS, LOW_31, MASK
 cdef int MOST_SENT, KEEP_ACKED, MOST_HELD, MOST_WILD_ACKS
 cdef int NOT_PSH, ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
@@ -24,17 +26,20 @@ cdef long long ODD, NO_TIMESTAMP, CLOCK, MOST_TICKS_BACK
 cdef long long IDLE_NS, SPIKE_NS, DELAYED_FROM_NS, DELAYED_TO_NS, AT_ONCE_NS, USUAL_MSS
 cdef int NEXT, COPY, AGAIN, NEEDLESS, LATE, AHEAD, OUTSIDE, KEEP_ALIVE, WINDOW_PROBE, OLD
 
+@cython.final
 cdef class Tracker:
     cdef public list buckets, ended
+    cdef public Flow latest
     cdef public long long count, flow_count, idle_ns, mask, most_flows, sweep_at
     cdef public bint verify
     @cython.locals(side=Side)
     cpdef Side side_of(self, Segment segment)
-    @cython.locals(flow=Flow, place="Py_ssize_t")
+    @cython.locals(flow=Flow, side=Side)
     cpdef Side find(self, Segment segment)
     @cython.locals(flow=Flow, place="Py_ssize_t")
     cpdef Side open(self, Segment segment)
 
+cpdef Side match(Segment segment, Flow flow)
 cpdef Py_ssize_t bucket(Segment segment, long long mask) noexcept
 cpdef Py_ssize_t home(Flow flow, long long mask) noexcept
 @cython.locals(kind="int", ip_at="Py_ssize_t", ports_at="Py_ssize_t", length="int", low="long long", high="long long",
@@ -56,7 +61,8 @@ cpdef bint repairing(Side side) except -1
 cpdef observe(Segment segment, Side this, Side other, long long signs)
 @cython.locals(since="long long")
 cpdef long long waited(Segment segment, Side this, Side other) except -1
-@cython.locals(data="bytes", addresses_at="Py_ssize_t", pseudo="long long")
+@cython.locals(data="bytes", ip_at="Py_ssize_t", addresses="unsigned long long",
+               header="unsigned long long", pseudo="unsigned long long")
 cpdef long long check_sums(Segment segment, Side this, bint verify) except -1
 @cython.locals(error="long long")
 cpdef long long doubtful_ip_sum(Segment segment, Side this) except -1

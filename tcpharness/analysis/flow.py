@@ -20,9 +20,10 @@ longest ago.
 from __future__ import annotations
 
 from tcpharness.analysis.order import is_copy_of_ack, is_copy_of_reset, look
+from tcpharness.analysis.records import Block, Damaged, Hole, Sent
 from tcpharness.analysis.resets import judge_reset
 from tcpharness.analysis.signs import Order, Sign
-from tcpharness.analysis.state import Block, Damaged, Flow, Hole, Sent, Side
+from tcpharness.analysis.state import Flow, Side
 from tcpharness.packet import checksum
 from tcpharness.packet.link import ETHERNET
 from tcpharness.packet.segment import (
@@ -123,7 +124,8 @@ class Tracker:
     """
 
     __slots__ = (
-        "buckets", "count", "ended", "flow_count", "idle_ns", "mask", "most_flows", "sweep_at", "verify",
+        "buckets", "count", "ended", "flow_count", "idle_ns", "latest", "mask", "most_flows", "sweep_at",
+        "verify",
     )  # fmt: skip
 
     def __init__(self, most_flows: int = 300_000, verify: bool = True, idle_ns: int = DAY_NS) -> None:
@@ -134,6 +136,7 @@ class Tracker:
         self.flow_count = 0
         self.count = 0  # of flows in the table
         self.buckets: list[Flow | None] = [None] * FIRST_BUCKETS
+        self.latest: Flow | None = None  # that something was heard of
         self.mask = FIRST_BUCKETS - 1
         self.sweep_at = min(FIRST_BUCKETS, most_flows)
 
@@ -159,27 +162,17 @@ class Tracker:
         return side
 
     def find(self, segment: Segment) -> Side | None:
-        place = bucket(segment, self.mask)
-        flow = self.buckets[place]
+        flow = self.latest
+        if flow is not None:  # most often it is the one before
+            side = match(segment, flow)
+            if side is not None:
+                return side
+        flow = self.buckets[bucket(segment, self.mask)]
         while flow is not None:
-            if segment.sport == flow.a_port and segment.dport == flow.b_port:
-                if (
-                    segment.src_low == flow.a_low
-                    and segment.dst_low == flow.b_low
-                    and segment.src_high == flow.a_high
-                    and segment.dst_high == flow.b_high
-                    and segment.version == flow.version
-                ):
-                    return flow.a
-            if segment.sport == flow.b_port and segment.dport == flow.a_port:
-                if (
-                    segment.src_low == flow.b_low
-                    and segment.dst_low == flow.a_low
-                    and segment.src_high == flow.b_high
-                    and segment.dst_high == flow.a_high
-                    and segment.version == flow.version
-                ):
-                    return flow.b
+            side = match(segment, flow)
+            if side is not None:
+                self.latest = flow
+                return side
             flow = flow.next
         return None
 
@@ -197,6 +190,7 @@ class Tracker:
     def remove(self, gone: Flow) -> None:
         self.keep([flow for flow in self.chain_of(gone) if flow is not gone], home(gone, self.mask))
         self.count -= 1
+        self.latest = None
         self.ended.append(gone)
 
     def chain_of(self, flow: Flow) -> list[Flow]:
@@ -230,6 +224,7 @@ class Tracker:
         while size < 2 * len(flows):
             size *= 2
         self.mask = size - 1
+        self.latest = None
         self.buckets = [None] * size
         for flow in flows:
             place = home(flow, self.mask)
@@ -247,6 +242,29 @@ class Tracker:
                 each = each.next
         found.sort(key=lambda flow: flow.first_frame)
         return found
+
+
+def match(segment: Segment, flow: Flow) -> Side | None:
+    """The side that sent it; None: it is another flow's."""
+    if segment.sport == flow.a_port and segment.dport == flow.b_port:
+        if (
+            segment.src_low == flow.a_low
+            and segment.dst_low == flow.b_low
+            and segment.src_high == flow.a_high
+            and segment.dst_high == flow.b_high
+            and segment.version == flow.version
+        ):
+            return flow.a
+    if segment.sport == flow.b_port and segment.dport == flow.a_port:
+        if (
+            segment.src_low == flow.b_low
+            and segment.dst_low == flow.a_low
+            and segment.src_high == flow.b_high
+            and segment.dst_high == flow.a_high
+            and segment.version == flow.version
+        ):
+            return flow.b
+    return None
 
 
 def bucket(segment: Segment, mask: int) -> int:
@@ -533,27 +551,33 @@ def check_sums(segment: Segment, this: Side, verify: bool) -> int:
     this.cksum = ""
     if not verify:
         return 0
-    data = segment.data
-    # An IP sum of zero is left to the device, as the TCP sum may be; damage leaves anything else.
-    if (
-        segment.version == 4
-        and sum16(data, segment.ip_at, segment.ip_at + segment.ip_header_len) % 0xFFFF
-        and segment.ip_cksum
-    ):
-        return doubtful_ip_sum(segment, this)
+    data, ip_at = segment.data, segment.ip_at
+    # Sums count modulo 65535, of which 2 ** 16 leaves 1: a field of 32 bits is as good as its halves.
+    if segment.version == 4:
+        addresses = segment.src_low + segment.dst_low
+        if segment.ip_header_len == 20 and not segment.pieces:
+            header = (
+                (data[ip_at] << 8) + segment.tos + segment.ip_len + segment.id
+                + (data[ip_at + 6] << 8) + data[ip_at + 7] + (segment.ttl << 8) + segment.proto
+                + segment.ip_cksum + addresses
+            )  # fmt: skip
+        else:
+            header = sum16(data, ip_at, ip_at + segment.ip_header_len)
+        # An IP sum of zero is left to the device, as the TCP sum may be; damage leaves anything else.
+        if header % 0xFFFF and segment.ip_cksum:
+            return doubtful_ip_sum(segment, this)
+    else:
+        addresses = sum16(data, segment.src_at, segment.src_at + 32)
     if segment.mf or segment.frag_offset:
         return 0
-    addresses_at = segment.src_at
-    pseudo = (
-        6 + segment.tcp_len + sum16(data, addresses_at, addresses_at + (8 if segment.version == 4 else 32))
-    )
+    pseudo = 6 + segment.tcp_len + addresses
     if segment.whole:
         if (pseudo + sum16(data, segment.tcp_at, segment.end)) % 0xFFFF == 0:
             this.sums_correct += 1
             return 0
-    elif (pseudo - segment.cksum) % 0xFFFF:
+    elif (pseudo + 0xFFFF - segment.cksum) % 0xFFFF:
         return 0  # not all of it is there, and it is no sum that offload leaves
-    if this.offload_said and not this.sums_correct and (pseudo - segment.cksum) % 0xFFFF == 0:
+    if this.offload_said and not this.sums_correct and (pseudo + 0xFFFF - segment.cksum) % 0xFFFF == 0:
         this.cksum = "partial"  # like all before it
         return 0
     return doubtful_sum(segment, this)

@@ -1,6 +1,7 @@
 cimport cython
 
-from tcpharness.analysis.state cimport Block, Hole, Sent, Side
+from tcpharness.analysis.records cimport Block, Hole, Sent
+from tcpharness.analysis.state cimport Side
 from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long MS, COPY_NS, COPY_WITHOUT_ID_NS, MOST_IDS_BACK, WINDOW_JUST_OPENED_NS, KEEP_ALIVE_IDLE_NS, SHORTEST_TIMER_NS

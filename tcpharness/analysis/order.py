@@ -11,8 +11,9 @@ alone decides nothing while anything better is there.
 
 from __future__ import annotations
 
+from tcpharness.analysis.records import Hole, Sent
 from tcpharness.analysis.signs import Order, Sign
-from tcpharness.analysis.state import Hole, Sent, Side
+from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import FIN, RST, SYN, Segment, seq_diff
 
 MS = 1_000_000
@@ -400,7 +401,9 @@ def was_probe(this: Side, sent: Sent) -> bool:
 def in_recovery(this: Side) -> str:
     said = f"{this.dup_acks} duplicate ACKs"
     if this.sacked:
-        reported = sum(seq_diff(block.right, block.left) for block in this.sacked)
+        reported = 0
+        for block in this.sacked:
+            reported += seq_diff(block.right, block.left)
         said += f", {reported} bytes above it reported by SACK"
     this.evidence = said
     return "recovery" if this.recover >= 0 else "fast"

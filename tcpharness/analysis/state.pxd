@@ -1,34 +1,12 @@
 # Widths for the compiled build; state.py is the text, and runs as it is.
 cimport cython
 
+from tcpharness.analysis.records cimport Block, Damaged, Hole, Sent
 from tcpharness.packet.segment cimport Segment, seq_diff
 
 cdef long long RTO_FLOOR_NS
 
-@cython.no_gc
-@cython.freelist(256)
-cdef class Sent:
-    cdef public long long seq, end, first_ns, last_ns, acked_ns, tsval, first_tsval, id
-    cdef public int count, flags, sum, first_sum
-    cdef public bint sacked
-    cdef public bytes data
-    cdef public object finding
-    cpdef take(self, Segment segment, long long end)
-    cpdef keep(self, finding)
-    cpdef sent_again(self, Segment segment)
-
-cdef class Hole:
-    cdef public long long seq, end, since_ns, frame, id, tsval, tsecr
-    cdef public bint told
-    cpdef int older(self, Segment segment)
-
-cdef class Block:
-    cdef public long long left, right
-
-cdef class Damaged:
-    cdef public long long seq, end, frame, time_ns
-    cdef public object finding
-
+@cython.final
 cdef class Side:
     cdef public Flow flow
     cdef public object named
@@ -94,6 +72,7 @@ cdef class Side:
     @cython.locals(sent=Sent)
     cpdef bint sent_lately(self, long long seq)
 
+@cython.final
 cdef class Flow:
     cdef public Side a, b, opener
     cdef public Flow next

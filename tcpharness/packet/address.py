@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 
 
 @lru_cache(maxsize=65536)
@@ -11,12 +10,16 @@ def address_text(packed: bytes) -> str:
     """Four or sixteen bytes as text, IPv6 in the form of RFC 5952."""
     if len(packed) == 4:
         return ".".join(map(str, packed))
+    from ipaddress import IPv6Address  # for IPv6 alone: its import takes longer than a small capture
+
     return str(IPv6Address(packed))
 
 
 @lru_cache(maxsize=65536)
 def address_bytes(text: str) -> bytes:
     """The packed form; ValueError when the text is no address."""
+    from ipaddress import ip_address
+
     return ip_address(text).packed
 
 

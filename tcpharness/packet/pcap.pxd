@@ -7,6 +7,7 @@ cdef long long MOST_FRAME_LEN, MOST_BLOCK_LEN
 cdef int RECORD_HEADER_LEN, PACKET
 cdef bint COMPILED
 
+@cython.final
 cdef class Reader:
     cdef public object file
     cdef public list problems
@@ -22,8 +23,8 @@ cdef class Reader:
 
     cpdef bint advance(self) except -1
     cpdef bint next_frame(self) except -1
-    @cython.locals(source=Source, data="bytes", at="Py_ssize_t", size="Py_ssize_t", high="long long", low="long long", seconds="long long",
-                   fraction="long long", cap_len="long long", wire_len="long long")
+    @cython.locals(source=Source, data="bytes", octets="const unsigned char *", at="Py_ssize_t", size="Py_ssize_t",
+                   have="Py_ssize_t", high="long long", low="long long", seconds="long long", fraction="long long", cap_len="long long", wire_len="long long")
     cpdef bint next_record(self) except -1
     @cython.locals(source=Source, section=Section, data="bytes", at="Py_ssize_t", kind="long long",
                    length="long long", big="bint")

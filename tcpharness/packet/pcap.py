@@ -141,14 +141,15 @@ class Reader:
         elif not COMPILED:
             seconds, fraction, cap_len, wire_len = RECORD.unpack_from(data, at)
         else:
+            octets = data  # in C the bytes themselves: the header is there, as was just seen
             # Halves first: in C a byte times 2 ** 24 would overflow.
-            low, high = data[at + 1] << 8 | data[at], data[at + 3] << 8 | data[at + 2]
+            low, high = octets[at + 1] << 8 | octets[at], octets[at + 3] << 8 | octets[at + 2]
             seconds = high << 16 | low
-            low, high = data[at + 5] << 8 | data[at + 4], data[at + 7] << 8 | data[at + 6]
+            low, high = octets[at + 5] << 8 | octets[at + 4], octets[at + 7] << 8 | octets[at + 6]
             fraction = high << 16 | low
-            low, high = data[at + 9] << 8 | data[at + 8], data[at + 11] << 8 | data[at + 10]
+            low, high = octets[at + 9] << 8 | octets[at + 8], octets[at + 11] << 8 | octets[at + 10]
             cap_len = high << 16 | low
-            low, high = data[at + 13] << 8 | data[at + 12], data[at + 15] << 8 | data[at + 14]
+            low, high = octets[at + 13] << 8 | octets[at + 12], octets[at + 15] << 8 | octets[at + 14]
             wire_len = high << 16 | low
         if cap_len > MOST_FRAME_LEN:
             raise NotReadable(f"byte {source.at}: a record of {cap_len} bytes is not believable")

@@ -1,3 +1,6 @@
+cimport cython
+
+@cython.final
 cdef class Interface:
     cdef public int linktype
     cdef public long long snaplen, dropped, unit_ns, offset_ns, most_high
@@ -5,6 +8,7 @@ cdef class Interface:
     # Of any length: before it is divided, a time may need far more than 64 bits.
     cpdef time_ns(self, high, low)
 
+@cython.final
 cdef class Section:
     cdef public bint big
     cdef public str order

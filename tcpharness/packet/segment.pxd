@@ -12,7 +12,7 @@ cdef class Segment:
     cdef public int ethertype, version, ip_header_len, ttl, tos, frag_offset, pieces, proto, ip_cksum
     cdef public long long id, ip_len, tcp_len, payload_len
     cdef public long long src_high, src_low, dst_high, dst_low
-    cdef public bint df, mf, is_tcp, whole, sack_ok
+    cdef public bint df, mf, is_tcp, whole, sack_ok, odd
     cdef public tuple vlans
     cdef public str kind, tunnel, malformed
     cdef public int sport, dport, flags, win, cksum, urg, offset, reserved
@@ -23,15 +23,16 @@ cdef class Segment:
     cpdef long long sack_left(self, int number) except? -1
     cpdef long long sack_right(self, int number) except? -1
 
+
 cpdef long long seq_add(long long seq, long long count) noexcept
 cpdef long long seq_diff(long long a, long long b) noexcept
 cpdef bint seq_lt(long long a, long long b) noexcept
 cpdef bint seq_le(long long a, long long b) noexcept
 
-@cython.locals(ip_at="Py_ssize_t", ethertype="int")
+@cython.locals(ip_at="Py_ssize_t", ethertype="int", octets="const unsigned char *")
 cpdef read_frame(Segment segment, bytes data, Py_ssize_t at, Py_ssize_t stop, int linktype)
 
-@cython.locals(length="int")
+@cython.locals(length="int", octets="const unsigned char *", high="long long", low="long long")
 cpdef bint read_plain_ipv4(Segment segment, bytes data, Py_ssize_t at, Py_ssize_t stop) except -1
 
 @cython.locals(length="int")
@@ -41,7 +42,7 @@ cpdef bint read_plain_ipv6(Segment segment, bytes data, Py_ssize_t at, Py_ssize_
 cpdef long long eight_bytes(bytes data, Py_ssize_t at) except? -1
 
 @cython.locals(data="bytes", at="Py_ssize_t", end="Py_ssize_t", high="long long", low="long long", words="int",
-               header_len="int", flags="int", payload_at="Py_ssize_t")
+               header_len="int", flags="int", payload_at="Py_ssize_t", octets="const unsigned char *")
 cpdef read_tcp(Segment segment)
 
 @cython.locals(data="bytes", stop="Py_ssize_t", kind="int", length="int")

@@ -90,6 +90,7 @@ class Segment:
     __slots__ = (  # noqa: RUF023 (by subject)
         # the frame
         "time_ns", "frame", "wire_len", "cap_len", "data", "at", "ethertype", "vlans", "mac_at", "kind",
+        "odd",
         # IP: `ip_len` is IPv4's total length or IPv6's payload length; `frag_offset` in bytes
         "version", "ip_at", "ip_header_len", "src_at", "src_high", "src_low", "dst_high", "dst_low", "ttl",
         "tos", "id", "df", "mf", "frag_offset", "pieces", "proto", "ip_len", "ip_cksum", "tunnel",
@@ -111,6 +112,7 @@ class Segment:
 
     def clear(self) -> None:
         """Nothing is known but the frame's bytes."""
+        self.odd = False  # it has something to be cleared away before the next one
         self.ethertype, self.mac_at = 0, -1
         self.vlans: tuple[int, ...] = ()
         self.kind = ""  # of a frame that is not TCP: "arp", "udp", "icmp", "ethertype 0x88b5", ...
@@ -209,31 +211,34 @@ def decode(
 # --- the hot path: one call a frame ----------------------------------------------------------------
 
 
-def read_frame(segment: Segment, data: bytes, at: int, stop: int, linktype: int) -> None:
+def read_frame(segment: Segment, data: bytes, at: int, stop: int, linktype: int) -> None:  # noqa: C901 (hot)
     """Fills the segment from data[at:stop], whose time, number and wire_len it has already.
 
     Every read is guarded by `stop`: what follows in `data` belongs to the next frame.
     """
+    if at < 0 or stop > len(data):
+        raise IndexError(f"{at}:{stop} of {len(data)} bytes")
     segment.cap_len = stop - at
-    if segment.malformed is not None or segment.kind or segment.vlans or segment.tunnel:
+    if segment.odd:
         segment.clear()
     segment.forget_options()
     segment.data, segment.at = data, at
+    octets = data  # in C the bytes themselves, of which those up to `stop` are the frame's
     ip_at = -1
     if linktype == ETHERNET:
         if stop - at > 34:
-            ip_at, ethertype = at + 14, data[at + 12] << 8 | data[at + 13]
+            ip_at, ethertype = at + 14, octets[at + 12] << 8 | octets[at + 13]
             segment.mac_at = at
     elif linktype == SLL:
         if stop - at > 36:
-            ip_at, ethertype = at + 16, data[at + 14] << 8 | data[at + 15]
+            ip_at, ethertype = at + 16, octets[at + 14] << 8 | octets[at + 15]
             segment.mac_at = -1
     elif linktype == RAW_IP and stop - at > 20:
-        ip_at, ethertype = at, 0x0800 if data[at] == 0x45 else 0
+        ip_at, ethertype = at, 0x0800 if octets[at] == 0x45 else 0
         segment.mac_at = -1
     if ip_at >= 0:
         segment.ethertype = ethertype
-        if ethertype == 0x0800 and data[ip_at] == 0x45 and read_plain_ipv4(segment, data, ip_at, stop):
+        if ethertype == 0x0800 and octets[ip_at] == 0x45 and read_plain_ipv4(segment, data, ip_at, stop):
             return
         if ethertype == 0x86DD and stop - ip_at >= 40 and read_plain_ipv6(segment, data, ip_at, stop):
             return
@@ -242,23 +247,29 @@ def read_frame(segment: Segment, data: bytes, at: int, stop: int, linktype: int)
 
 def read_plain_ipv4(segment: Segment, data: bytes, at: int, stop: int) -> bool:
     """TCP in IPv4 without options and fragments, with lengths that fit; False: anything else."""
-    length = data[at + 2] << 8 | data[at + 3]
+    if stop - at < 40:
+        return False
+    octets = data
+    length = octets[at + 2] << 8 | octets[at + 3]
     if (
-        data[at + 9] != 6
+        octets[at + 9] != 6
         or length < 40
-        or (data[at + 6] & 0x3F) | data[at + 7]
-        or stop - at < 40
+        or (octets[at + 6] & 0x3F) | octets[at + 7]
         or at + length - segment.at > segment.wire_len
     ):
         return False
     segment.version, segment.ip_at, segment.ip_header_len, segment.src_at = 4, at, 20, at + 12
-    segment.tos, segment.ip_len, segment.ttl, segment.proto = data[at + 1], length, data[at + 8], 6
-    segment.df, segment.mf, segment.frag_offset = data[at + 6] & 0x40 != 0, False, 0
+    segment.tos, segment.ip_len, segment.ttl, segment.proto = octets[at + 1], length, octets[at + 8], 6
+    segment.df, segment.mf, segment.frag_offset = octets[at + 6] & 0x40 != 0, False, 0
     segment.src_high = segment.dst_high = 0
     if COMPILED:
-        segment.id = data[at + 4] << 8 | data[at + 5]
-        segment.ip_cksum = data[at + 10] << 8 | data[at + 11]
-        segment.src_low, segment.dst_low = four_bytes(data, at + 12), four_bytes(data, at + 16)
+        segment.id = octets[at + 4] << 8 | octets[at + 5]
+        segment.ip_cksum = octets[at + 10] << 8 | octets[at + 11]
+        # Halves first, in 64 bits: in C a byte times 2 ** 24 would overflow.
+        high, low = octets[at + 12] << 8 | octets[at + 13], octets[at + 14] << 8 | octets[at + 15]
+        segment.src_low = high << 16 | low
+        high, low = octets[at + 16] << 8 | octets[at + 17], octets[at + 18] << 8 | octets[at + 19]
+        segment.dst_low = high << 16 | low
     else:
         segment.id, segment.ip_cksum, segment.src_low, segment.dst_low = IPV4_REST.unpack_from(data, at)
     segment.tcp_at, segment.tcp_len = at + 20, length - 20
@@ -299,49 +310,59 @@ def eight_bytes(data: bytes, at: int) -> int:
 
 def read_tcp(segment: Segment) -> None:
     """The TCP header at `tcp_at`, of which at least 20 bytes are there, and its options."""
-    data, at = segment.data, segment.tcp_at
+    data, at, end = segment.data, segment.tcp_at, segment.end
+    if at < 0 or at + 20 > end or end > len(data):
+        raise IndexError(f"{at}:{end} of {len(data)} bytes")
+    octets = data  # in C the bytes themselves: one guard for the header instead of one a byte
     segment.is_tcp = True
     if COMPILED:
-        segment.sport, segment.dport = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
-        # Through a local of 64 bits: in C a byte times 2 ** 24 would overflow.
-        high, low = data[at + 4] << 8 | data[at + 5], data[at + 6] << 8 | data[at + 7]
+        segment.sport, segment.dport = octets[at] << 8 | octets[at + 1], octets[at + 2] << 8 | octets[at + 3]
+        high, low = octets[at + 4] << 8 | octets[at + 5], octets[at + 6] << 8 | octets[at + 7]
         segment.seq = high << 16 | low
-        high, low = data[at + 8] << 8 | data[at + 9], data[at + 10] << 8 | data[at + 11]
+        high, low = octets[at + 8] << 8 | octets[at + 9], octets[at + 10] << 8 | octets[at + 11]
         segment.ack = high << 16 | low
-        words, flags = data[at + 12], data[at + 13]
-        segment.win = data[at + 14] << 8 | data[at + 15]
-        segment.cksum = data[at + 16] << 8 | data[at + 17]
-        segment.urg = data[at + 18] << 8 | data[at + 19]
+        words, flags = octets[at + 12], octets[at + 13]
+        segment.win = octets[at + 14] << 8 | octets[at + 15]
+        segment.cksum = octets[at + 16] << 8 | octets[at + 17]
+        segment.urg = octets[at + 18] << 8 | octets[at + 19]
     else:  # the same in one step of the interpreter
         (segment.sport, segment.dport, segment.seq, segment.ack, words, flags, segment.win, segment.cksum,
          segment.urg) = TCP_HEADER.unpack_from(data, at)  # fmt: skip
     segment.offset, segment.reserved = words >> 4, words >> 1 & 7
     segment.flags = flags = flags | (words & 1) << 8
-    end = segment.end
     segment.whole = end - at == segment.tcp_len
     header_len = segment.offset * 4
     payload_at = at + header_len if header_len > 20 else at + 20
     segment.payload_at = payload_at if payload_at < end else end
     segment.payload_len = 0
     if header_len < 20:
-        segment.malformed = f"data offset {segment.offset} is below 5 (RFC 9293 3.1)"
+        segment.odd, segment.malformed = True, f"data offset {segment.offset} is below 5 (RFC 9293 3.1)"
     elif header_len > segment.tcp_len:
+        segment.odd = True
         segment.malformed = f"data offset {segment.offset} points past the segment of {segment.tcp_len} bytes"
     else:
         segment.payload_len = segment.tcp_len - header_len
     segment.next_seq = (segment.seq + segment.payload_len + (flags & 1) + (flags >> 1 & 1)) & MASK
     if header_len == 20:
         return
-    # nop, nop, timestamp: what nearly every segment carries
+    # nop, nop, timestamp: what nearly every segment carries first
     if (
-        header_len == 32
-        and segment.payload_at - at == 32
-        and data[at + 20] == 1
-        and data[at + 21] == 1
-        and data[at + 22] == 8
-        and data[at + 23] == 10
+        header_len >= 32
+        and segment.payload_at - at >= 32
+        and octets[at + 20] == 1
+        and octets[at + 21] == 1
+        and octets[at + 22] == 8
+        and octets[at + 23] == 10
     ):
-        segment.tsval, segment.tsecr = four_bytes(data, at + 24), four_bytes(data, at + 28)
+        if COMPILED:
+            high, low = octets[at + 24] << 8 | octets[at + 25], octets[at + 26] << 8 | octets[at + 27]
+            segment.tsval = high << 16 | low
+            high, low = octets[at + 28] << 8 | octets[at + 29], octets[at + 30] << 8 | octets[at + 31]
+            segment.tsecr = high << 16 | low
+        else:
+            segment.tsval, segment.tsecr = TWO_NUMBERS.unpack_from(data, at + 24)
+        if header_len > 32:
+            take_options(segment, at + 32, segment.payload_at < at + header_len)
     elif header_len > 20:
         take_options(segment, at + 20, segment.payload_at < at + header_len)
 
@@ -359,7 +380,7 @@ def take_options(segment: Segment, at: int, cut: bool) -> None:
         length = data[at + 1] if at + 1 < stop else 0
         if length < 2 or at + length > stop:
             if not cut and segment.malformed is None:
-                segment.malformed = wrong_option(kind, length)
+                segment.odd, segment.malformed = True, wrong_option(kind, length)
             return
         take_option(segment, data, kind, length, at + 2)
         at += length
@@ -399,6 +420,7 @@ def wrong_option(kind: int, length: int) -> str:
 def read_any(segment: Segment, data: bytes, linktype: int) -> None:
     """VLANs, tunnels, IP options, extension headers, short and broken frames, and what is not TCP."""
     segment.clear()
+    segment.odd = True
     segment.data, segment.at = data, 0
     link = read_link(data, linktype)
     segment.ethertype, segment.vlans = link.ethertype, link.vlans

@@ -32,13 +32,14 @@ class Source:
     looks into the buffer itself: `have(n)`, then `skip(n)`.
     """
 
-    __slots__ = ("base", "buffer", "file", "start")
+    __slots__ = ("ahead", "ahead_at", "base", "buffer", "file", "start")
 
     def __init__(self, file: Readable, buffer: bytes = b"") -> None:
         self.file = file
         self.buffer = buffer
         self.start = 0
         self.base = 0  # bytes of the file that are before the buffer
+        self.ahead, self.ahead_at = b"", 0  # a piece that was read already, and how much of it is taken
 
     @property
     def at(self) -> int:
@@ -70,15 +71,26 @@ class Source:
         return len(self.buffer) - self.start
 
     def fill(self, count: int) -> bool:
-        pieces = [self.buffer[self.start :]]
-        have = len(pieces[0])
-        while have < count:
-            piece = self.file.read(max(CHUNK, count - have))
-            if not piece:
-                break
-            pieces.append(piece)
-            have += len(piece)
-        self.base += self.start
-        self.buffer = b"".join(pieces)
-        self.start = 0
-        return have >= count
+        """The next pieces of the file. What lies across two of them is put together by itself, a few bytes;
+        the rest stays where it was read."""
+        position = self.base + len(self.buffer)  # in the file, of what comes next
+        begun = self.buffer[self.start :]
+        while True:
+            piece, at = self.ahead, self.ahead_at
+            if at == len(piece):
+                piece, at = self.file.read(max(CHUNK, count - len(begun))), 0
+            if not begun:
+                self.buffer, self.start, self.base = piece, at, position - at
+                self.ahead, self.ahead_at = b"", 0
+                if len(piece) - at >= count or not piece:
+                    return len(piece) - at >= count
+                begun = piece[at:]
+                position += len(begun)
+                continue
+            wanted = min(count - len(begun), len(piece) - at)
+            begun += piece[at : at + wanted]
+            position += wanted
+            self.ahead, self.ahead_at = piece, at + wanted
+            if len(begun) >= count or not piece:
+                self.buffer, self.start, self.base = begun, 0, position - len(begun)
+                return len(begun) >= count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcpharness.analysis.state import Hole
+from tcpharness.analysis.records import Hole
 from tcpharness.packet.notation import parse_line
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.hit import Hit
 from tcpharness.packet.segment import CWR, ECE, MSS, SACK_OK, TIMESTAMP, WSCALE
 
 if TYPE_CHECKING:

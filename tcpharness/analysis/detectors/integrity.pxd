@@ -1,12 +1,14 @@
-# Widths for the compiled build.
+# Widths for the compiled build; integrity.py is the text, and runs as it is.
+from tcpharness.analysis.hit cimport Hit
 from tcpharness.analysis.state cimport Side
-from tcpharness.packet.segment cimport Segment
+from tcpharness.packet.segment cimport Segment, seq_diff
 
-cpdef object bad_tcp_checksum(Segment segment, Side this, Side other)
-cpdef object bad_ip_checksum(Segment segment, Side this, Side other)
-cpdef object checksum_offload(Segment segment, Side this, Side other)
-cpdef object corrupted_then_retransmitted(Segment segment, Side this, Side other)
-cpdef object impossible_flags(Segment segment, Side this, Side other)
-cpdef object malformed(Segment segment, Side this, Side other)
-cpdef object overlap_conflict(Segment segment, Side this, Side other)
-cpdef object land(Segment segment, Side this, Side other)
+cpdef Hit bad_tcp_checksum(Segment segment, Side this, Side other)
+cpdef Hit bad_ip_checksum(Segment segment, Side this, Side other)
+cpdef Hit checksum_offload(Segment segment, Side this, Side other)
+cpdef Hit checksum_bad_but_accepted(Segment segment, Side this, Side other)
+cpdef Hit corrupted_then_retransmitted(Segment segment, Side this, Side other)
+cpdef Hit impossible_flags(Segment segment, Side this, Side other)
+cpdef Hit malformed(Segment segment, Side this, Side other)
+cpdef Hit overlap_conflict(Segment segment, Side this, Side other)
+cpdef Hit land(Segment segment, Side this, Side other)

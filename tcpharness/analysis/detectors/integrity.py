@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.finding import Finding
+from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import FIN, PSH, SYN, URG, Segment, flags_text, seq_diff
 

@@ -1,16 +1,21 @@
-# Widths for the compiled build.
+# Widths for the compiled build; loss.py is the text, and runs as it is.
+from tcpharness.analysis.hit cimport Hit
 from tcpharness.analysis.state cimport Side
-from tcpharness.packet.segment cimport Segment
+from tcpharness.packet.segment cimport Segment, seq_diff
 
-cpdef object retransmission(Segment segment, Side this, Side other)
-cpdef object spurious_retransmission(Segment segment, Side this, Side other)
-cpdef object out_of_order(Segment segment, Side this, Side other)
-cpdef object gap(Segment segment, Side this, Side other)
-cpdef object out_of_window_data(Segment segment, Side this, Side other)
-cpdef object duplicate_ack(Segment segment, Side this, Side other)
-cpdef object dsack(Segment segment, Side this, Side other)
-cpdef object duplicate_frame(Segment segment, Side this, Side other)
-cpdef object ack_of_unseen(Segment segment, Side this, Side other)
-cpdef object rto_backoff(Segment segment, Side this, Side other)
-cpdef object spurious_timeout(Segment segment, Side this, Side other)
-cpdef object timed_out(Segment segment, Side this, Side other)
+cpdef Hit retransmission(Segment segment, Side this, Side other)
+cpdef Hit spurious_retransmission(Segment segment, Side this, Side other)
+cpdef Hit out_of_order(Segment segment, Side this, Side other)
+cpdef Hit gap(Segment segment, Side this, Side other)
+cpdef Hit out_of_window_data(Segment segment, Side this, Side other)
+cpdef Hit duplicate_ack(Segment segment, Side this, Side other)
+cpdef Hit partial_ack(Segment segment, Side this, Side other)
+cpdef Hit sack(Segment segment, Side this, Side other)
+cpdef Hit dsack(Segment segment, Side this, Side other)
+cpdef Hit duplicate_frame(Segment segment, Side this, Side other)
+cpdef Hit ack_of_unseen(Segment segment, Side this, Side other)
+cpdef Hit rto_backoff(Segment segment, Side this, Side other)
+cpdef Hit spurious_timeout(Segment segment, Side this, Side other)
+cpdef Hit timed_out(Segment segment, Side this, Side other)
+cpdef bint may_be_probe(Segment segment, Side this) except -1
+cpdef Hit repeated(Segment segment, Side this, str text, str needed)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tcpharness.analysis.detector import Hit
 from tcpharness.analysis.finding import Finding
+from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.signs import Sign
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import SYN, Segment, seq_diff

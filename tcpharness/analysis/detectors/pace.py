@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpharness.analysis.detector import Hit
+from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.signs import Order
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import SYN, Segment
