@@ -176,7 +176,11 @@ class Analysis:
                 self.count(segment)
                 continue
             read_frame(segment, reader.data, at, at + reader.cap_len, reader.linktype)
-            self.see(segment)
+            if segment.is_tcp and not segment.mf:
+                self.count(segment)
+                self.see_tcp(segment)
+            else:
+                self.see(segment)
 
     def is_of_another(self, reader: Reader) -> bool:
         """True for a plain segment of another share's flow, which need not be decoded here."""

@@ -101,8 +101,9 @@ cpdef long long repaired(Segment segment, Side this) except -1
 
 @cython.locals(flow=Flow)
 cpdef apply(Segment segment, Side this, Side other)
-@cython.locals(newer="long long", step="int")
 cpdef remember_path(Segment segment, Side this)
+@cython.locals(newer="long long", step="int")
+cpdef remember_marks(Segment segment, Side this)
 cpdef apply_reset(Segment segment, Side this, Side other)
 @cython.locals(flow=Flow)
 cpdef apply_syn(Segment segment, Side this, Side other)

@@ -349,8 +349,8 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
     if not this.calm or not other.calm or segment.flags & NOT_PSH != ACK or segment.seq != this.max_end:
         return False
     ack, length, win = segment.ack, segment.payload_len, segment.win
-    advance = seq_diff(ack, other.una)
-    if advance < 0 or seq_diff(ack, other.max_end) > 0 or not win:
+    advance = 0 if ack == other.una else seq_diff(ack, other.una)
+    if advance < 0 or not win or (ack != other.max_end and seq_diff(ack, other.max_end) > 0):
         return False
     if advance == 0 and (not length or win != this.win_raw):
         return False
@@ -358,18 +358,14 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
         return False
     room = win << this.wscale if this.scaling else win
     edge = (ack + room) & MASK
-    if seq_diff(edge, this.right_edge) < 0 or room < this.mss:
+    if room < this.mss or (edge != this.right_edge and seq_diff(edge, this.right_edge) < 0):
         return False
     if (
-        segment.sack_count
+        not segment.bare
         or segment.ttl != this.ttl_last
         or segment.tos >> 2 != this.dscp_last
         or segment.tos & 3 == 3
-        or segment.urg | segment.reserved
         or (segment.tsval < 0 <= this.ts_high)
-        or segment.mss & segment.wscale != -1  # one of them is there
-        or segment.pieces
-        or segment.malformed is not None
         or not (segment.whole or this.snapped)
     ):
         return False
@@ -390,7 +386,7 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
     this.signs = 0
     if this.cksum:
         this.sums_offload += 1
-    remember_path(segment, this)
+    remember_marks(segment, this)
     if length:
         this.bytes += length
         this.max_end, this.max_end_ns = segment.next_seq, now
@@ -973,6 +969,10 @@ def note_damage(segment: Segment, this: Side) -> None:
 def remember_path(segment: Segment, this: Side) -> None:
     this.ttl_last = segment.ttl
     this.dscp_last = segment.tos >> 2
+    remember_marks(segment, this)
+
+
+def remember_marks(segment: Segment, this: Side) -> None:
     if segment.ttl == this.ttl_mode:
         this.ttl_votes += 1
     elif this.ttl_votes == 0:
@@ -996,7 +996,7 @@ def remember_path(segment: Segment, this: Side) -> None:
             step = 0
         if step >= 0:
             this.id_last = segment.id
-    if segment.tsval >= 0:
+    if segment.tsval >= 0 and segment.tsval != this.ts_high:
         newer = 1 if this.ts_high < 0 else seq_diff(segment.tsval, this.ts_high)
         if newer > 0:
             this.ts_high = segment.tsval

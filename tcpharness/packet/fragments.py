@@ -197,7 +197,7 @@ def whole(datagram: Datagram, last: Segment) -> Segment | None:
     wire_len = first.ip_header_len + datagram.total
     found = decode(packet, RAW_IP, time_ns=last.time_ns, frame=last.frame, wire_len=wire_len)
     found.tunnel, found.vlans = first.tunnel, first.vlans
-    found.pieces = len(datagram.pieces)
+    found.pieces, found.bare = len(datagram.pieces), False
     return found
 
 

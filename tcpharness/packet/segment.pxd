@@ -12,7 +12,7 @@ cdef class Segment:
     cdef public int ethertype, version, ip_header_len, ttl, tos, frag_offset, pieces, proto, ip_cksum
     cdef public long long id, ip_len, tcp_len, payload_len
     cdef public long long src_high, src_low, dst_high, dst_low
-    cdef public bint df, mf, is_tcp, whole, sack_ok, odd
+    cdef public bint df, mf, is_tcp, whole, sack_ok, odd, bare
     cdef public tuple vlans
     cdef public str kind, tunnel, malformed
     cdef public int sport, dport, flags, win, cksum, urg, offset, reserved
@@ -32,7 +32,8 @@ cpdef bint seq_le(long long a, long long b) noexcept
 @cython.locals(ip_at="Py_ssize_t", ethertype="int", octets="const unsigned char *")
 cpdef read_frame(Segment segment, bytes data, Py_ssize_t at, Py_ssize_t stop, int linktype)
 
-@cython.locals(length="int", octets="const unsigned char *", high="long long", low="long long")
+@cython.locals(length="int", fragment="int", tos="int", ttl="int", proto="int", number="int", cksum="int",
+               src="long long", dst="long long", octets="const unsigned char *", high="long long", low="long long")
 cpdef bint read_plain_ipv4(Segment segment, bytes data, Py_ssize_t at, Py_ssize_t stop) except -1
 
 @cython.locals(length="int")

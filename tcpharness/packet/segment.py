@@ -24,7 +24,7 @@ SPORT, DPORT, SEQ, ACK_NUMBER, OFFSET_RESERVED, FLAGS, WINDOW, CKSUM, URGENT, OP
     0, 2, 4, 8, 12, 13, 14, 16, 18, 20,
 )  # fmt: skip
 TCP_HEADER, TCP_HEADER_LEN = Struct("!HHIIBBHHH"), 20
-IPV4_REST = Struct("!4xH4xHII")  # of the header: id, checksum, addresses
+IPV4 = Struct("!xBHHHBBHII")  # all but version and length of the header
 COMPILED = is_compiled()
 
 EOL, NOP, MSS, WSCALE, SACK_OK, SACK, TIMESTAMP = 0, 1, 2, 3, 4, 5, 8
@@ -96,7 +96,7 @@ class Segment:
         "tos", "id", "df", "mf", "frag_offset", "pieces", "proto", "ip_len", "ip_cksum", "tunnel",
         # TCP: `offset` in 32-bit words; `end` is where the captured part ends in `data`; `tcp_len` is header
         # and payload, `payload_len` payload, both by the IP length, also when the capture holds less
-        "is_tcp", "tcp_at", "payload_at", "end", "tcp_len", "payload_len", "next_seq", "whole",
+        "is_tcp", "bare", "tcp_at", "payload_at", "end", "tcp_len", "payload_len", "next_seq", "whole",
         "malformed",
         "sport", "dport", "seq", "ack", "flags", "win", "cksum", "urg", "offset", "reserved",
         # its options
@@ -121,6 +121,7 @@ class Segment:
         self.src_high = self.src_low = self.dst_high = self.dst_low = 0
         self.ttl = self.tos = self.id = self.frag_offset = self.proto = self.ip_len = self.ip_cksum = 0
         self.df = self.mf = self.is_tcp = self.whole = False
+        self.bare = False  # TCP as most of it is: no options but timestamps, nothing urgent, nothing reserved
         self.tunnel = ""  # what it was wrapped in: "vxlan", "gre", "ipip"
         self.pieces = 0  # IP fragments that it came in, when it was put together of them (fragments.py)
         self.tcp_at = self.payload_at = self.end = self.tcp_len = self.payload_len = 0
@@ -250,28 +251,24 @@ def read_plain_ipv4(segment: Segment, data: bytes, at: int, stop: int) -> bool:
     if stop - at < 40:
         return False
     octets = data
-    length = octets[at + 2] << 8 | octets[at + 3]
-    if (
-        octets[at + 9] != 6
-        or length < 40
-        or (octets[at + 6] & 0x3F) | octets[at + 7]
-        or at + length - segment.at > segment.wire_len
-    ):
-        return False
-    segment.version, segment.ip_at, segment.ip_header_len, segment.src_at = 4, at, 20, at + 12
-    segment.tos, segment.ip_len, segment.ttl, segment.proto = octets[at + 1], length, octets[at + 8], 6
-    segment.df, segment.mf, segment.frag_offset = octets[at + 6] & 0x40 != 0, False, 0
-    segment.src_high = segment.dst_high = 0
     if COMPILED:
-        segment.id = octets[at + 4] << 8 | octets[at + 5]
-        segment.ip_cksum = octets[at + 10] << 8 | octets[at + 11]
+        length, fragment = octets[at + 2] << 8 | octets[at + 3], octets[at + 6] << 8 | octets[at + 7]
+        tos, ttl, proto = octets[at + 1], octets[at + 8], octets[at + 9]
+        number, cksum = octets[at + 4] << 8 | octets[at + 5], octets[at + 10] << 8 | octets[at + 11]
         # Halves first, in 64 bits: in C a byte times 2 ** 24 would overflow.
         high, low = octets[at + 12] << 8 | octets[at + 13], octets[at + 14] << 8 | octets[at + 15]
-        segment.src_low = high << 16 | low
+        src = high << 16 | low
         high, low = octets[at + 16] << 8 | octets[at + 17], octets[at + 18] << 8 | octets[at + 19]
-        segment.dst_low = high << 16 | low
-    else:
-        segment.id, segment.ip_cksum, segment.src_low, segment.dst_low = IPV4_REST.unpack_from(data, at)
+        dst = high << 16 | low
+    else:  # the same in one step of the interpreter
+        tos, length, number, fragment, ttl, proto, cksum, src, dst = IPV4.unpack_from(data, at)
+    if proto != 6 or length < 40 or fragment & 0x3FFF or at + length - segment.at > segment.wire_len:
+        return False
+    segment.version, segment.ip_at, segment.ip_header_len, segment.src_at = 4, at, 20, at + 12
+    segment.tos, segment.ip_len, segment.ttl, segment.proto = tos, length, ttl, 6
+    segment.df, segment.mf, segment.frag_offset = fragment & 0x4000 != 0, False, 0
+    segment.src_high = segment.dst_high = 0
+    segment.id, segment.ip_cksum, segment.src_low, segment.dst_low = number, cksum, src, dst
     segment.tcp_at, segment.tcp_len = at + 20, length - 20
     segment.end = stop if stop < at + length else at + length
     read_tcp(segment)
@@ -335,6 +332,7 @@ def read_tcp(segment: Segment) -> None:
     payload_at = at + header_len if header_len > 20 else at + 20
     segment.payload_at = payload_at if payload_at < end else end
     segment.payload_len = 0
+    segment.bare = False
     if header_len < 20:
         segment.odd, segment.malformed = True, f"data offset {segment.offset} is below 5 (RFC 9293 3.1)"
     elif header_len > segment.tcp_len:
@@ -344,6 +342,7 @@ def read_tcp(segment: Segment) -> None:
         segment.payload_len = segment.tcp_len - header_len
     segment.next_seq = (segment.seq + segment.payload_len + (flags & 1) + (flags >> 1 & 1)) & MASK
     if header_len == 20:
+        segment.bare = not segment.urg | segment.reserved
         return
     # nop, nop, timestamp: what nearly every segment carries first
     if (
@@ -361,7 +360,9 @@ def read_tcp(segment: Segment) -> None:
             segment.tsecr = high << 16 | low
         else:
             segment.tsval, segment.tsecr = TWO_NUMBERS.unpack_from(data, at + 24)
-        if header_len > 32:
+        if header_len == 32:
+            segment.bare = not segment.urg | segment.reserved
+        else:
             take_options(segment, at + 32, segment.payload_at < at + header_len)
     elif header_len > 20:
         take_options(segment, at + 20, segment.payload_at < at + header_len)
@@ -442,6 +443,7 @@ def read_any(segment: Segment, data: bytes, linktype: int) -> None:
     else:
         broken = segment.malformed
         read_tcp(segment)
+        segment.bare = segment.bare and not broken
         # The rest of a first fragment's header and options may be in the next one.
         split = segment.mf and segment.offset >= 5
         segment.malformed = broken or (None if split else segment.malformed)
