@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.detectors.hostile import forgotten
+from tcpharness.analysis.hit import Hit
 from tcpharness.analysis.signs import Order
 from tcpharness.analysis.state import Side
 from tcpharness.packet.segment import ACK, SYN, Segment, flags_text
