@@ -80,6 +80,7 @@ def analyze_files(args: argparse.Namespace) -> int:
         totals.worse |= Shown(report, View("info", where)).worse_than(args.fail_on)
     if len(args.files) > 1 and not (args.json or args.jsonl):
         print("\n" + findings.summary_of_all(merged(totals.rows), totals.files, totals.frames, totals.flows))
+    gc.freeze()  # and nobody walks through what is left when the process ends
     if not totals.files:
         return USAGE
     return FAILED if totals.worse else OK

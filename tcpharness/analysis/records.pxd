@@ -5,9 +5,11 @@ from tcpharness.packet.segment cimport Segment, seq_diff
 
 @cython.final
 cdef class Sent:
-    cdef public long long seq, end, first_ns, last_ns, acked_ns, tsval, first_tsval, id
-    cdef public int count, flags, sum, first_sum
-    cdef public bint sacked
+    cdef public unsigned int seq, end
+    cdef public long long first_ns, last_ns, acked_ns, tsval, first_tsval
+    cdef public int count, id
+    cdef public unsigned short flags, sum, first_sum
+    cdef public char sacked
     cdef public bytes data
     cdef public object finding
     cpdef take(self, Segment segment, long long end)
