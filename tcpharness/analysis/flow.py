@@ -48,7 +48,7 @@ DAY_NS = 86_400_000 * MS
 TIME_WAIT_NS = 240_000 * MS  # RFC 9293 3.4.2: twice the longest life of a segment
 FIRST_BUCKETS = 1024
 LOW_31 = (1 << 31) - 1
-MASK = (1 << 32) - 1
+MASK, SEQ_HALF = (1 << 32) - 1, 1 << 31
 NOT_PSH = 0x1FF & ~PSH
 ANSWER_NS = 1_000 * MS  # within which an answer to a probe or a challenge is one
 MOST_SENT, KEEP_ACKED, MOST_HOLES, MOST_DAMAGED, MOST_SACKED = 4096, 32, 256, 32, 64
@@ -350,7 +350,8 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
         return False
     ack, length, win = segment.ack, segment.payload_len, segment.win
     advance = 0 if ack == other.una else seq_diff(ack, other.una)
-    if advance < 0 or not win or (ack != other.max_end and seq_diff(ack, other.max_end) > 0):
+    # What is at or ahead of something lies less than half the circle from it (RFC 9293 3.4).
+    if advance < 0 or not win or (other.max_end - ack) & MASK >= SEQ_HALF:
         return False
     if advance == 0 and (not length or win != this.win_raw):
         return False
@@ -358,7 +359,7 @@ def pass_by(segment: Segment, this: Side, other: Side) -> bool:
         return False
     room = win << this.wscale if this.scaling else win
     edge = (ack + room) & MASK
-    if room < this.mss or (edge != this.right_edge and seq_diff(edge, this.right_edge) < 0):
+    if room < this.mss or (edge - this.right_edge) & MASK >= SEQ_HALF:
         return False
     if (
         not segment.bare
@@ -823,7 +824,7 @@ def selective(segment: Segment, this: Side, other: Side) -> int:
 def covered(side: Side, left: int, right: int) -> bool:
     """True when the scoreboard has all of it already."""
     for block in side.sacked:
-        if seq_diff(left, block.left) >= 0 and seq_diff(right, block.right) <= 0:
+        if (left - block.left) & MASK < SEQ_HALF and (block.right - right) & MASK < SEQ_HALF:
             return True
     return False
 
@@ -1317,7 +1318,7 @@ def advance_una(segment: Segment, this: Side, other: Side) -> None:
     done, count = other.done, len(other.sent)
     while done < count:
         sent = other.sent[done]
-        if seq_diff(sent.end, ack) > 0:
+        if 0 < (sent.end - ack) & MASK < SEQ_HALF:  # seq_diff(sent.end, ack) > 0, without the call
             break
         done += 1
         if not sent.acked_ns:
@@ -1503,10 +1504,10 @@ def mark(side: Side, left: int, right: int, fresh: int, now: int) -> None:
     while low < high:
         middle = (low + high) >> 1
         sent = side.sent[middle]
-        if seq_diff(sent.end, fresh) <= 0:
-            low = middle + 1
-        else:
+        if 0 < (sent.end - fresh) & MASK < SEQ_HALF:
             high = middle
+        else:
+            low = middle + 1
     for place in range(low, len(side.sent)):
         sent = side.sent[place]
         if seq_diff(sent.seq, right) >= 0:
