@@ -290,7 +290,7 @@ class Nobody:
         self._send(encode(frame))
 
     def _send(self, frame: bytes) -> None:
-        self.wire.send(frame, links.mac_bytes(HOST_MAC))
+        self.wire.send(frame, bytes.fromhex(HOST_MAC.replace(":", "")))
 
 
 ANSWERS: dict[int, Answer] = {

@@ -7,39 +7,15 @@ group reports none. With that, a lab which does nothing carries no frame.
 from __future__ import annotations
 
 import socket
-import struct
 from dataclasses import replace
 
-from tcpharness.lab.netlink import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    NLM_F_REPLACE,
-    RTM_DELADDR,
-    RTM_NEWADDR,
-    RTM_NEWLINK,
-    RTM_NEWNEIGH,
-    Request,
-    attribute,
-    number,
-    text,
-)
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
+from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH
+from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD
+from pyroute2.netlink.rtnl.ifinfmsg import IFF_MULTICAST, IFF_NOARP, IFF_UP
+from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NUD_NOARP, NUD_PERMANENT
 
-# include/uapi/linux/if_link.h, if_addr.h, neighbour.h, veth.h
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER = 1, 3, 4, 10
-IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 18, 28, 31, 32
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-VETH_INFO_PEER = 1
-IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 5, 23
-IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD = 8, 9
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-IFA_F_NODAD = 0x02
-NDA_DST, NDA_LLADDR = 1, 2
-NUD_NOARP, NUD_PERMANENT, NTF_MASTER = 0x40, 0x80, 0x04
-IFF_UP, IFF_NOARP, IFF_MULTICAST = 0x1, 0x80, 0x1000
-
-IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
-IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
-NDMSG = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+from tcpharness.lab.netlink import Attribute, Request, nested
 
 LOOPBACK_INDEX = 1
 # ethN has this index + N. Some kernels put tunnel devices into every namespace, from index 2 on.
@@ -57,63 +33,60 @@ class End:
         self.index = index
         self.mac = mac
 
-    def info(self) -> bytes:
+    def fields(self) -> dict[str, int]:
         """Silent by itself, and not up yet: the kernel refuses that while a pair is being tied."""
-        return IFINFO.pack(0, 0, self.index, IFF_NOARP, IFF_NOARP | IFF_MULTICAST)
+        return {"index": self.index, "flags": IFF_NOARP, "change": IFF_NOARP | IFF_MULTICAST}
 
-    def attributes(self, mtu: int) -> bytes:
-        return (
-            text(IFLA_IFNAME, self.name)
-            + attribute(IFLA_ADDRESS, mac_bytes(self.mac))
-            + number(IFLA_MTU, mtu)
-            + number(IFLA_NUM_TX_QUEUES, 1)
-            + number(IFLA_NUM_RX_QUEUES, 1)
-        )
+    def attributes(self, mtu: int) -> list[Attribute]:
+        return [
+            ("IFLA_IFNAME", self.name),
+            ("IFLA_ADDRESS", self.mac),
+            ("IFLA_MTU", mtu),
+            ("IFLA_NUM_TX_QUEUES", 1),
+            ("IFLA_NUM_RX_QUEUES", 1),
+        ]
 
 
 def veth_pair(here: End, there: End, mtu: int, about: object, *, master: int | None = None) -> Request:
     """A pair, both ends down. `here` is in the namespace that the request is made in."""
-    peer = there.info() + there.attributes(mtu) + number(IFLA_NET_NS_FD, there.netns)
-    kind = text(IFLA_INFO_KIND, "veth") + attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer))
-    body = here.info() + here.attributes(mtu) + attribute(IFLA_LINKINFO, kind)
+    peer = there.fields() | nested(*there.attributes(mtu), ("IFLA_NET_NS_FD", there.netns))
+    attributes = [*here.attributes(mtu), _kind("veth", ("VETH_INFO_PEER", peer))]
     if master is not None:
-        body += number(IFLA_MASTER, master)
-    return Request(RTM_NEWLINK, NEW, body, about)
+        attributes.append(("IFLA_MASTER", master))
+    return Request(RTM_NEWLINK, NEW, here.fields(), attributes, about)
 
 
 def bridge(mtu: int, about: object) -> Request:
     """A bridge that says nothing itself: no spanning tree, no multicast snooping."""
-    data = number(IFLA_BR_STP_STATE, 0) + attribute(IFLA_BR_MCAST_SNOOPING, b"\0")
-    kind = text(IFLA_INFO_KIND, "bridge") + attribute(IFLA_INFO_DATA, data)
-    body = IFINFO.pack(0, 0, BRIDGE_INDEX, IFF_UP | IFF_NOARP, IFF_UP | IFF_NOARP | IFF_MULTICAST)
-    body += text(IFLA_IFNAME, "bridge") + number(IFLA_MTU, mtu) + attribute(IFLA_LINKINFO, kind)
-    return Request(RTM_NEWLINK, NEW, body, about)
+    quiet = _kind("bridge", ("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0))
+    change = IFF_UP | IFF_NOARP | IFF_MULTICAST
+    fields = {"index": BRIDGE_INDEX, "flags": IFF_UP | IFF_NOARP, "change": change}
+    return Request(RTM_NEWLINK, NEW, fields, [("IFLA_IFNAME", "bridge"), ("IFLA_MTU", mtu), quiet], about)
 
 
 def bridge_port(index: int, mac: str, about: object) -> list[Request]:
     """A port that knows its one host from the start: nothing is learned, so no first frame is flooded."""
-    data = attribute(IFLA_BRPORT_LEARNING, b"\0") + attribute(IFLA_BRPORT_UNICAST_FLOOD, b"\0")
-    kind = text(IFLA_INFO_SLAVE_KIND, "bridge") + attribute(IFLA_INFO_SLAVE_DATA, data)
-    quiet = IFINFO.pack(0, 0, index, 0, 0) + attribute(IFLA_LINKINFO, kind)
+    quiet = nested(("IFLA_BRPORT_LEARNING", 0), ("IFLA_BRPORT_UNICAST_FLOOD", 0))
+    port = nested(("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", quiet))
     # Static is NOARP to a bridge; PERMANENT would mean an address of its own.
-    known = NDMSG.pack(socket.AF_BRIDGE, index, NUD_NOARP, NTF_MASTER, 0)
+    known = {"family": socket.AF_BRIDGE, "ifindex": index, "state": NUD_NOARP, "flags": NTF_MASTER}
     return [
-        Request(RTM_NEWLINK, 0, quiet, about),
-        Request(RTM_NEWNEIGH, NEW, known + attribute(NDA_LLADDR, mac_bytes(mac)), about),
+        Request(RTM_NEWLINK, 0, {"index": index}, [("IFLA_LINKINFO", port)], about),
+        Request(RTM_NEWNEIGH, NEW, known, [("NDA_LLADDR", mac)], about),
     ]
 
 
 def up(index: int, about: object) -> Request:
-    return Request(RTM_NEWLINK, 0, IFINFO.pack(0, 0, index, IFF_UP, IFF_UP), about)
+    return Request(RTM_NEWLINK, 0, {"index": index, "flags": IFF_UP, "change": IFF_UP}, [], about)
 
 
 def address(index: int, ip: str, prefix_len: int, about: object) -> Request:
-    family, packed = packed_ip(ip)
-    body = IFADDR.pack(family, prefix_len, 0, 0, index) + attribute(IFA_LOCAL, packed)
-    body += attribute(IFA_ADDRESS, packed)
+    family = family_of(ip)
+    attributes: list[Attribute] = [("IFA_LOCAL", ip), ("IFA_ADDRESS", ip)]
     if family == socket.AF_INET6:
-        body += number(IFA_FLAGS, IFA_F_NODAD)
-    return Request(RTM_NEWADDR, NEW, body, about)
+        attributes.append(("IFA_FLAGS", IFA_F_NODAD))
+    fields = {"family": family, "prefixlen": prefix_len, "index": index}
+    return Request(RTM_NEWADDR, NEW, fields, attributes, about)
 
 
 def no_address(index: int, ip: str, prefix_len: int, about: object) -> Request:
@@ -122,17 +95,15 @@ def no_address(index: int, ip: str, prefix_len: int, about: object) -> Request:
 
 
 def neighbour(index: int, ip: str, mac: str, about: object) -> Request:
-    family, packed = packed_ip(ip)
-    body = NDMSG.pack(family, index, NUD_PERMANENT, 0, 0)
-    body += attribute(NDA_DST, packed) + attribute(NDA_LLADDR, mac_bytes(mac))
-    return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, about)
+    fields = {"family": family_of(ip), "ifindex": index, "state": NUD_PERMANENT}
+    known: list[Attribute] = [("NDA_DST", ip), ("NDA_LLADDR", mac)]
+    return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, fields, known, about)
 
 
-def packed_ip(ip: str) -> tuple[int, bytes]:
-    """(address family, network byte order) of an address in text."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    return family, socket.inet_pton(family, ip)
+def family_of(ip: str) -> int:
+    """The address family of an address in text."""
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
-def mac_bytes(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
+def _kind(name: str, *data: Attribute) -> Attribute:
+    return ("IFLA_LINKINFO", nested(("IFLA_INFO_KIND", name), ("IFLA_INFO_DATA", nested(*data))))

@@ -6,43 +6,36 @@ Units differ: a plan has times in nanoseconds, the kernel in milliseconds, some 
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
-from tcpharness.lab.links import packed_ip
-from tcpharness.lab.netlink import (
-    NLM_F_CREATE,
-    NLM_F_REPLACE,
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_REPLACE, nlmsg
+from pyroute2.netlink.rtnl import (
     RTM_DELROUTE,
     RTM_GETROUTE,
     RTM_NEWROUTE,
-    Request,
-    RouteSocket,
-    attribute,
-    attributes,
-    number,
-    text,
+    rt_proto,
+    rt_scope,
+    rt_type,
 )
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from tcpharness.lab.links import family_of
+from tcpharness.lab.netlink import Attribute, Request, RouteSocket, nested
 from tcpharness.scenario.plan import RoutePlan
 
-# include/uapi/linux/rtnetlink.h
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS = 1, 4, 5, 6, 8
-RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTN_UNREACHABLE = 254, 4, 1, 7
-RT_TABLE_LOCAL, RTPROT_KERNEL, RTN_LOCAL = 255, 2, 2
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
-RTAX_LOCK = 1
-RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
+MAIN, LOCAL = 254, 255  # tables
 UNREACHABLE_METRIC = 1  # before every other one: an IPv6 route of another kind is not replaced
 IP6_CONNECTED_METRIC = 256  # IP6_RT_PRIO_ADDRCONF: a route on a link has to have it to replace the kernel's
 
 NS_PER_MS = 1_000_000
-# iproute2's names, and RTAX_ numbers
-METRICS = {
-    "mtu": 2, "window": 3, "rtt": 4, "rttvar": 5, "ssthresh": 6, "cwnd": 7, "advmss": 8, "reordering": 9,
-    "hoplimit": 10, "initcwnd": 11, "features": 12, "rto_min": 13, "initrwnd": 14, "quickack": 15,
-    "cc_algo": 16,
-}  # fmt: skip
+# iproute2's names: the kernel's, without RTAX_
+METRICS = (
+    "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd",
+    "features", "rto_min", "initrwnd", "quickack", "cc_algo",
+)  # fmt: skip
+NUMBERS = {name: number for number, (name, _) in enumerate(rtmsg.metrics.nla_map)}
 PER_MS = {"rtt": 8, "rttvar": 4, "rto_min": 1}  # srtt is kept in eighths, its variance in quarters
 LOCKED = ("rto_min", "cwnd")  # without its lock bit the kernel takes no notice of them (dst_metric_locked)
 FEATURES = {"ecn": 1}
@@ -50,29 +43,25 @@ FEATURES = {"ecn": 1}
 
 def route(plan: RoutePlan, index: int) -> Request:
     """One route, in place of one that is there. Raises ValueError for a value that can't be."""
-    prefix, _, length = plan.dst.partition("/")
-    family, packed = packed_ip(prefix)
-    scope = RT_SCOPE_LINK if plan.via is None and family == socket.AF_INET else RT_SCOPE_UNIVERSE
-    body = RTMSG.pack(family, int(length), 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0)
-    body += attribute(RTA_DST, packed) + number(RTA_OIF, index)
+    on_link = plan.via is None
+    scope = "link" if on_link and family_of(plan.dst) == socket.AF_INET else "universe"
+    fields, attributes = _to(plan.dst, MAIN, "static", scope, "unicast")
+    attributes.append(("RTA_OIF", index))
     if plan.via is not None:
-        body += attribute(RTA_GATEWAY, packed_ip(plan.via)[1])
-    elif family == socket.AF_INET6:
-        body += number(RTA_PRIORITY, IP6_CONNECTED_METRIC)
+        attributes.append(("RTA_GATEWAY", plan.via))
+    elif fields["family"] == socket.AF_INET6:
+        attributes.append(("RTA_PRIORITY", IP6_CONNECTED_METRIC))
     if plan.metrics:
-        body += attribute(RTA_METRICS, _metrics(plan.metrics))
-    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, plan)
+        attributes.append(("RTA_METRICS", nested(*_metrics(plan.metrics))))
+    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, fields, attributes, plan)
 
 
 def unreachable(plan: RoutePlan) -> Request:
     """No way to there, in place of a route."""
-    prefix, _, length = plan.dst.partition("/")
-    family, packed = packed_ip(prefix)
-    kind = (RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNREACHABLE)
-    body = RTMSG.pack(family, int(length), 0, 0, *kind, 0) + attribute(RTA_DST, packed)
-    if family == socket.AF_INET6:
-        body += number(RTA_PRIORITY, UNREACHABLE_METRIC)
-    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, plan)
+    fields, attributes = _to(plan.dst, MAIN, "static", "universe", "unreachable")
+    if fields["family"] == socket.AF_INET6:
+        attributes.append(("RTA_PRIORITY", UNREACHABLE_METRIC))
+    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, fields, attributes, plan)
 
 
 def reachable(plan: RoutePlan) -> Request:
@@ -86,10 +75,9 @@ def own_address(ip: str, index: int) -> Request:
     The kernel makes the same one, but leaves it to a worker thread: until then a SYN to that address
     is lost. That one comes later, with another metric, and changes nothing.
     """
-    family, packed = packed_ip(ip)
-    body = RTMSG.pack(family, 128, 0, 0, RT_TABLE_LOCAL, RTPROT_KERNEL, RT_SCOPE_UNIVERSE, RTN_LOCAL, 0)
-    body += attribute(RTA_DST, packed) + number(RTA_OIF, index)
-    return Request(RTM_NEWROUTE, NLM_F_CREATE, body, f"route to its own {ip}")
+    fields, attributes = _to(f"{ip}/128", LOCAL, "kernel", "universe", "local")
+    attributes.append(("RTA_OIF", index))
+    return Request(RTM_NEWROUTE, NLM_F_CREATE, fields, attributes, f"route to its own {ip}")
 
 
 def no_own_address(ip: str, index: int) -> Request:
@@ -97,15 +85,28 @@ def no_own_address(ip: str, index: int) -> Request:
     return replace(own_address(ip, index), kind=RTM_DELROUTE, flags=0)
 
 
-def _metrics(metrics: dict[str, int | str]) -> bytes:
-    locks = 0
-    parts = []
+def _to(dst: str, table: int, proto: str, scope: str, kind: str) -> tuple[dict[str, int], list[Attribute]]:
+    """Where to, in which table, by whom and how: the fields and attributes that every route has."""
+    prefix, _, length = dst.partition("/")
+    fields = {
+        "family": family_of(prefix),
+        "dst_len": int(length),
+        "table": table,
+        "proto": rt_proto[proto],
+        "scope": rt_scope[scope],
+        "type": rt_type[kind],
+    }
+    return fields, [("RTA_DST", prefix)]
+
+
+def _metrics(metrics: dict[str, int | str]) -> Iterator[Attribute]:
+    yield ("RTAX_LOCK", sum(1 << NUMBERS[_rtax(name)] for name in LOCKED if name in metrics))
     for name, value in metrics.items():
-        kind = METRICS[name]
-        if name in LOCKED:
-            locks |= 1 << kind
-        parts.append(text(kind, str(value)) if name == "cc_algo" else number(kind, _value(name, value)))
-    return number(RTAX_LOCK, locks) + b"".join(parts)
+        yield (_rtax(name), value if name == "cc_algo" else _value(name, value))
+
+
+def _rtax(name: str) -> str:
+    return f"RTAX_{name.upper()}"
 
 
 def _value(name: str, value: int | str) -> int:
@@ -125,39 +126,34 @@ def _value(name: str, value: int | str) -> int:
 
 def effective(netlink: RouteSocket, names: dict[int, str]) -> list[str]:
     """The main table's routes as lines like "10.0.0.0/24 dev eth0 rto_min 50ms"; `names` by index."""
-    body = RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0, 0)
-    return sorted(line for payload in netlink.dump(RTM_GETROUTE, body) for line in _line(payload, names))
+    return sorted(line for held in netlink.dump(RTM_GETROUTE) for line in _line(held, names))
 
 
-def _line(payload: bytes, names: dict[int, str]) -> Iterator[str]:
-    family, length, _, _, table, _, _, kind, _ = RTMSG.unpack_from(payload)
-    if table != RT_TABLE_MAIN or kind != RTN_UNICAST or family not in (socket.AF_INET, socket.AF_INET6):
+def _line(held: nlmsg, names: dict[int, str]) -> Iterator[str]:
+    if (held["table"], held["type"]) != (MAIN, rt_type["unicast"]):
         return
-    found = attributes(payload[RTMSG.size :])
-    words = ["default" if length == 0 else f"{socket.inet_ntop(family, found[RTA_DST])}/{length}"]
-    if RTA_GATEWAY in found:
-        words += ["via", socket.inet_ntop(family, found[RTA_GATEWAY])]
-    if RTA_OIF in found:
-        index = int.from_bytes(found[RTA_OIF], "little")
+    if held["family"] not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found = dict(held["attrs"])
+    words = [f"{found['RTA_DST']}/{held['dst_len']}" if held["dst_len"] else "default"]
+    if "RTA_GATEWAY" in found:
+        words += ["via", found["RTA_GATEWAY"]]
+    if "RTA_OIF" in found:
+        index = found["RTA_OIF"]
         words += ["dev", names.get(index, str(index))]
-    held = attributes(found.get(RTA_METRICS, b""))
-    words += [f"{name} {_shown(name, held[number])}" for name, number in METRICS.items() if number in held]
+    metrics = dict(found["RTA_METRICS"]["attrs"]) if "RTA_METRICS" in found else {}
+    words += [f"{name} {_shown(name, metrics[_rtax(name)])}" for name in METRICS if _rtax(name) in metrics]
     yield " ".join(words)
 
 
-def _shown(name: str, value: bytes) -> str:
-    show: Callable[[bytes], str] = SHOWN.get(name, lambda raw: str(_int(raw)))
+def _shown(name: str, value: Any) -> str:
+    show: Callable[[Any], str] = SHOWN.get(name, str)
     return show(value)
 
 
-def _int(raw: bytes) -> int:
-    return int(struct.unpack("=I", raw)[0])
-
-
-SHOWN: dict[str, Callable[[bytes], str]] = {
-    "cc_algo": lambda raw: raw.rstrip(b"\0").decode(),
-    "features": lambda raw: "ecn" if _int(raw) & FEATURES["ecn"] else str(_int(raw)),
-    "rto_min": lambda raw: f"{_int(raw)}ms",
-    "rtt": lambda raw: f"{_int(raw) / PER_MS['rtt']:g}ms",
-    "rttvar": lambda raw: f"{_int(raw) / PER_MS['rttvar']:g}ms",
+SHOWN: dict[str, Callable[[int], str]] = {
+    "features": lambda raw: "ecn" if raw & FEATURES["ecn"] else str(raw),
+    "rto_min": lambda raw: f"{raw}ms",
+    "rtt": lambda raw: f"{raw / PER_MS['rtt']:g}ms",
+    "rttvar": lambda raw: f"{raw / PER_MS['rttvar']:g}ms",
 }

@@ -1,4 +1,4 @@
-"""Route netlink: attributes to bytes and back, batches, and the kernel's own words."""
+"""Route netlink: requests to bytes, batches, and the kernel's own words."""
 
 from __future__ import annotations
 
@@ -6,29 +6,22 @@ import errno
 
 import pytest
 
-from tcpharness.lab import links
+from tcpharness.lab import links, routes
 from tcpharness.lab.links import End
-from tcpharness.lab.netlink import Refused, RouteSocket, attribute, attributes, number, text
+from tcpharness.lab.netlink import Refused, RouteSocket, encoded
 from tcpharness.lab.netns import NetNs
 from tcpharness.lab.spawner import Spawner
+from tcpharness.scenario.plan import RoutePlan
 
 
-def test_attributes_are_padded_to_four_bytes() -> None:
-    assert attribute(3, b"abcde") == b"\x09\x00\x03\x00abcde\0\0\0"
-    assert text(3, "abc") == b"\x08\x00\x03\x00abc\0"
-    assert number(4, 1500) == b"\x08\x00\x04\x00\xdc\x05\0\0"
-
-
-def test_attributes_come_back_by_type() -> None:
-    nested = attribute(0x8000 | 8, number(13, 50))
-    found = attributes(text(3, "eth0") + nested)
-    assert found == {3: b"eth0\0", 8: number(13, 50)}
-    assert attributes(found[8]) == {13: b"\x32\0\0\0"}
-
-
-@pytest.mark.parametrize("data", [b"", b"\x01", b"\x02\0\x01\0", b"\xff\xff\x01\0ab"])
-def test_broken_attributes_end_the_reading(data: bytes) -> None:
-    assert len(attributes(data)) <= 1
+def test_a_request_in_bytes() -> None:
+    """As include/uapi/linux/netlink.h and rtnetlink.h draw it; attributes are padded to four bytes."""
+    message = encoded(links.bridge(1500, "about"), 0x5, 7)
+    header = f"{len(message):02x}000000 1000 0506 07000000 00000000"
+    fields = "00 00 0000 e7030000 81000000 81100000"
+    name, mtu = "0b00 0300 627269646765 00 00", "0800 0400 dc050000"
+    assert message.startswith(bytes.fromhex(header + fields + name + mtu))
+    assert len(message) % 4 == 0
 
 
 @pytest.mark.netns
@@ -39,6 +32,26 @@ def test_the_first_refusal_of_a_batch_is_raised(spawner: Spawner) -> None:
         assert (refused.value.about, refused.value.errno) == ("nothing", errno.ENODEV)
         assert str(refused.value).startswith("No such device")
         netlink.do([links.up(1, "lo")])  # and the socket is as good as new
+
+
+@pytest.mark.netns
+def test_the_kernels_own_words_are_kept(spawner: Spawner) -> None:
+    nowhere = RoutePlan("192.0.2.0/24", "198.51.100.1", "lo", {}, None)
+    with NetNs() as namespace, RouteSocket(namespace) as netlink:
+        netlink.do([links.up(1, "lo")])
+        with pytest.raises(Refused, match=r"^Network is unreachable: Nexthop has invalid gateway$"):
+            netlink.do([routes.route(nowhere, 1)])
+
+
+@pytest.mark.netns
+def test_a_batch_that_is_refused_as_a_whole_is_read_to_its_end(spawner: Spawner) -> None:
+    with NetNs() as namespace, RouteSocket(namespace) as netlink:
+        ends = [End(namespace.fd, f"eth{n}", 1000 + n, f"02:00:00:00:00:0{n}") for n in range(2)]
+        nowhere = [links.veth_pair(ends[0], ends[1], 10, n, master=77) for n in range(100)]
+        with pytest.raises(Refused) as refused:
+            netlink.do(nowhere)
+        assert refused.value.about == 0
+        netlink.do([links.up(1, "lo")])
 
 
 @pytest.mark.netns
