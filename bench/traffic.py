@@ -46,6 +46,7 @@ LOSS = (
     "add rule inet loss in numgen inc mod 100 == 0 drop\n"
 )
 PORT, SIDE_BY_SIDE, MEAN_BYTES = 105, 32, 450_000
+MOST_DROPPED = 10_000  # one packet in so many may be missing, as in any capture of a busy machine
 DATA_PER_PACKET = 1040  # bytes of payload for each packet of a capture, ACKs included
 
 
@@ -77,7 +78,8 @@ def traffic(file: Path, packets: int) -> None:
         send_all(client, (address, PORT), packets * DATA_PER_PACKET, capture)
         said = capture.communicate(timeout=60)[1]
         listener.close()
-    assert "0 packets dropped by kernel" in said, said
+    dropped = int(said.split(" packet")[-2].split()[-1]) if "dropped by kernel" in said else 0
+    assert dropped * MOST_DROPPED <= packets, said
 
 
 def serve(listener: socket.socket) -> None:
@@ -180,7 +182,8 @@ def many_flows(file: Path, count: int) -> None:
 def make(folder: Path, packets: int, flows: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "full.pcap").exists():
-        traffic(folder / "full.pcap", packets)
+        traffic(folder / "begun.pcap", packets)
+        (folder / "begun.pcap").rename(folder / "full.pcap")
     if not (folder / "snap.pcap").exists():
         cut(folder / "full.pcap", folder / "snap.pcap", 96)
     if not (folder / "small.pcap").exists():
