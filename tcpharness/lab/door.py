@@ -1,8 +1,8 @@
 """The door: where a process gets what it needs to build labs, before it does anything else.
 
 Root that really can stays root. Everybody else enters a user namespace, with a mount namespace and an
-empty network namespace of its own. The kernel allows that only to a process with one thread, and
-nothing undoes it.
+empty network namespace of its own; so does a root that is alone in its user namespace, or may not choose
+groups. The kernel allows that only to a process with one thread, and nothing undoes it.
 
 In there nobody is user 0. A program that finds itself root tries to become somebody else (tcpdump,
 nginx), and in a namespace of one user it can't; as that user, with all capabilities, it just works.
@@ -55,7 +55,7 @@ def enter() -> None:
     global _privilege
     if _privilege is not None:
         return
-    if _can_build():
+    if _has_users() and _can_build():
         _privilege = "root"
     else:
         _enter_user_namespace()
@@ -66,6 +66,17 @@ def enter() -> None:
 def privilege() -> str:
     """How labs are built here, in words: "root" or "user namespace"."""
     return _privilege or "none: enter() has not been called"
+
+
+def _has_users() -> bool:
+    """Whether programs that find themselves root can do what they do then: become a user, with its groups.
+
+    tcpdump does so even to stay root (-Z root).
+    """
+    if os.geteuid() != 0:
+        return True  # then none tries
+    users = sum(int(line.split()[2]) for line in (_reads("/proc/self/uid_map") or "").splitlines())
+    return users > 1 and syscall.may_choose_groups()
 
 
 def _can_build() -> bool:
@@ -98,7 +109,7 @@ def _use_network() -> None:
 
 
 def _enter_user_namespace() -> None:
-    uid, gid = os.geteuid(), os.getegid()
+    uid, gid, has_users = os.geteuid(), os.getegid(), _has_users()
     try:
         syscall.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
         syscall.be_dumpable()
@@ -109,7 +120,7 @@ def _enter_user_namespace() -> None:
         syscall.pass_capabilities_on()
         _use_network()
     except OSError as error:
-        raise NoPrivilege(_why_not(error)) from error
+        raise NoPrivilege(_why_not(error, has_users)) from error
 
 
 def _write(path: str, text: str) -> None:
@@ -120,13 +131,17 @@ def _write(path: str, text: str) -> None:
         os.close(fd)
 
 
-def _why_not(error: OSError) -> str:
+def _why_not(error: OSError, has_users: bool) -> str:
     text = f"no privilege to make network namespaces ({error.strerror or error})"
+    root = "run as root"
+    if not has_users:
+        text = f"this root can't become anybody else, as tcpdump wants to, and has {text}"
+        root = "run as a root with more users and CAP_SETGID"
     if error.errno == errno.EINVAL:
-        return f"{text}: a user namespace has to be entered before any thread starts; run as root"
+        return f"{text}: a user namespace has to be entered before any thread starts; {root}"
     remedies = [remedy for file, forbids, remedy in REMEDIES if _reads("/proc/sys/" + file) == forbids]
     allow = f"allow user namespaces ({'; '.join(remedies)})" if remedies else "allow user namespaces"
-    return f"{text}: run as root, or {allow}; in a container: docker run --privileged"
+    return f"{text}: {root}, or {allow}; in a container: docker run --privileged"
 
 
 def _reads(path: str) -> str | None:

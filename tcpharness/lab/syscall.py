@@ -6,6 +6,7 @@ All raise OSError with the kernel's errno. They act on the calling thread only, 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -24,6 +25,8 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
+
+NGROUPS_MAX = 65536  # include/uapi/linux/limits.h
 
 CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two words of each set
 
@@ -70,6 +73,15 @@ def pass_capabilities_on() -> None:
     for number in range(64):
         if (low | high << 32) >> number & 1:
             _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0), "prctl")
+
+
+def may_choose_groups() -> bool:
+    """Whether this process may set its groups, which every program does that gives root up.
+
+    It asks for more than there can be. That is refused to everybody, but to those who may not with EPERM.
+    """
+    _libc.setgroups(NGROUPS_MAX + 1, None)
+    return ctypes.get_errno() != errno.EPERM
 
 
 def _check(result: int, what: str) -> None:

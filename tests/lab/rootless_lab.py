@@ -53,6 +53,11 @@ def main(directory: Path) -> None:
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
     os.chdir(directory)
+    play(directory)
+
+
+def play(directory: Path) -> None:
+    """Enters the door, and uses a lab."""
     door.enter()
     door.enter()
     print(door.privilege())
