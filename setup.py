@@ -22,6 +22,7 @@ HOT = (
     "analysis/flow",
     "analysis/crowd",
     "analysis/capture",
+    "analysis/detectors/acks",
     "analysis/detectors/ending",
     "analysis/detectors/handshake",
     "analysis/detectors/integrity",

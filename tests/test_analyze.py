@@ -20,7 +20,7 @@ import pytest
 from tcpharness.analysis.catalog import BY_NAME
 from tcpharness.analysis.finding import LEVELS
 from tcpharness.cli import FAILED, LACKING, OK, USAGE, main
-from tcpharness.cli import LEVELS as OFFERED
+from tcpharness.command_line import LEVELS as OFFERED
 from tcpharness.packet.notation import parse_line
 from tcpharness.packet.pcap import Writer
 

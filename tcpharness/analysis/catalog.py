@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tcpharness.analysis.detector import Detector
 from tcpharness.analysis.detectors import (
+    acks,
     altered,
     crowd,
     ending,
@@ -159,11 +160,11 @@ DETECTORS: tuple[Detector, ...] = (
              counters=("TcpExtTCPOFOQueue",)),
     Detector(loss.gap, Sign.AHEAD, "note", "RFC 9293 3.10.7.4", family="loss"),
     Detector(loss.out_of_window_data, Sign.OUTSIDE, "error", "RFC 9293 3.10.7.4", family="loss"),
-    Detector(loss.duplicate_ack, Sign.DUP_ACK, "note", "RFC 5681 2", family="dup_ack", sure=True),
-    Detector(loss.partial_ack, Sign.PARTIAL, "info", "RFC 6582 3.2", family="loss"),
-    Detector(loss.sack, Sign.SACK, "info", "RFC 2018", family="loss"),
-    Detector(loss.dsack, Sign.DSACK, "info", "RFC 2883", family="loss", counters=("TcpExtTCPDSACKRecv",)),
-    Detector(loss.ack_of_unseen, Sign.UNSEEN, "warning", "RFC 9293 3.10.7.4", family="unseen",
+    Detector(acks.duplicate_ack, Sign.DUP_ACK, "note", "RFC 5681 2", family="dup_ack", sure=True),
+    Detector(acks.partial_ack, Sign.PARTIAL, "info", "RFC 6582 3.2", family="loss"),
+    Detector(acks.sack, Sign.SACK, "info", "RFC 2018", family="loss"),
+    Detector(acks.dsack, Sign.DSACK, "info", "RFC 2883", family="loss", counters=("TcpExtTCPDSACKRecv",)),
+    Detector(acks.ack_of_unseen, Sign.UNSEEN, "warning", "RFC 9293 3.10.7.4", family="unseen",
              kinds=("unacceptable",)),
     Detector(loss.rto_backoff, Sign.RECOVERED | Sign.END, "warning", "RFC 6298 5.5", family="loss",
              counters=("TcpExtTCPTimeouts",)),

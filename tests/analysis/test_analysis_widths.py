@@ -1,4 +1,4 @@
-"""Compiled detectors are told what they get: else each look at a segment costs what it costs the interpreter."""
+"""Compiled detectors are told what they get: else a look at a segment costs what the interpreter pays."""
 
 from __future__ import annotations
 
