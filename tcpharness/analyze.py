@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tcpharness.analysis.compare import Seen, Sent
     from tcpharness.analysis.shares import Part
     from tcpharness.analysis.where import Test
+    from tcpharness.packet.segment import Segment
 
 OK, FAILED, USAGE = 0, 1, 2
 WORTH_SHARING = 4 << 20  # bytes of a file
@@ -34,6 +35,10 @@ WORTH_SHARING = 4 << 20  # bytes of a file
 
 class BadExpression(Exception):
     """`--where` can't be read; the text says at which column."""
+
+
+class NothingToCompare(Exception):
+    """Of the capture that `--compare` names nothing can be read; the text says which, and why."""
 
 
 @dataclass(slots=True)
@@ -57,13 +62,17 @@ class Totals:
 
 
 def analyze_files(args: argparse.Namespace) -> int:
-    """One report a file and one over all; the exit status. Raises BadExpression, NoTcpdump, DetectorError."""
+    """One report a file and one over all; the exit status.
+
+    Raises BadExpression, NothingToCompare, NoTcpdump, DetectorError.
+    """
     gc.disable()  # flows part by themselves; walking through hundreds of thousands of them finds nothing
     where = test_of(args.where) if args.where else None
     # Programs get everything unless a level is asked for.
     level: Level = args.level or ("info" if args.json or args.jsonl else "note")
     view = View(level, where, args.flows, None if args.all else findings.MOST_LISTED)
     options = options_for(args)
+    there = syns_to_compare(args.compare, args.filter) if args.compare is not None else None
     totals = Totals()
     for path, source, report in reports(args, options):
         if isinstance(report, str):
@@ -71,8 +80,8 @@ def analyze_files(args: argparse.Namespace) -> int:
             continue
         for problem in report.problems:
             complain(path, problem)
-        if args.compare is not None:
-            include(report, altered_since(source, args.compare, args.filter))
+        if there is not None:
+            include(report, altered_since(there, source, args.filter))
         shown = Shown(report, view)
         if is_readable(report) or args.json or args.jsonl:
             show(path, source, shown, args)
@@ -178,27 +187,48 @@ def read(source: Path, expression: str, options: Options, quiet: bool = False) -
     return report
 
 
-def altered_since(far: Path, near: Path, expression: str) -> list[Finding]:
-    """What left `near` and did not reach `far` as it was; nothing when one of them can't be opened."""
+def syns_to_compare(near: Path, expression: str) -> dict[Sent, Seen]:
+    """The SYNs of the other capture, read once.
+
+    Raises NothingToCompare: without them, silence would look like an answer.
+    """
+    try:
+        found, problems, frames = syns_of(near, expression)
+    except OSError as error:
+        raise NothingToCompare(f"--compare: {near}: {error.strerror or error}") from None
+    except Refused as error:
+        raise NothingToCompare(f"--compare: {near}: {error}") from None
+    if problems and not frames:
+        raise NothingToCompare(f"--compare: {near}: {problems[0]}")
+    for problem in problems:
+        complain(near, problem)
+    return found
+
+
+def altered_since(there: dict[Sent, Seen], far: Path, expression: str) -> list[Finding]:
+    """What left the other capture's vantage and did not reach `far` as it was."""
     from tcpharness.analysis.compare import compare
 
-    try:
-        there, here = syns_of(near, expression), syns_of(far, expression)
-    except OSError as error:
-        complain(near, error.strerror or str(error))
-        return []
+    here, _, _ = syns_of(far, expression)
     return [finding for is_here, finding in compare(there, here) if is_here]
 
 
-def syns_of(path: Path, expression: str) -> dict[Sent, Seen]:
+def syns_of(path: Path, expression: str) -> tuple[dict[Sent, Seen], list[str], int]:
+    """The SYNs of a capture, what is wrong with it, and how many frames it has. Raises OSError, Refused."""
     from tcpharness.analysis.compare import syns
 
+    number = 0
     with opened(path, expression, quiet=True) as file:
-        frames = enumerate(Reader(file), 1)  # type: ignore[arg-type]
-        return syns(
-            decode(each.data, each.linktype, time_ns=each.time_ns, frame=number, wire_len=each.wire_len)
-            for number, each in frames
-        )
+        reader = Reader(file)  # type: ignore[arg-type]
+
+        def segments() -> Iterator[Segment]:
+            nonlocal number
+            for number, (time_ns, data, wire_len, linktype, _) in enumerate(reader, 1):
+                yield decode(data, linktype, time_ns=time_ns, frame=number, wire_len=wire_len)
+
+        found = syns(segments())
+    problems = [said_of(problem, file) for problem in reader.problems] + file.problems
+    return found, problems, number
 
 
 def include(report: CaptureReport, findings: list[Finding]) -> None:

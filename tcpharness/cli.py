@@ -283,7 +283,7 @@ def install_detectors(files: Sequence[Path]) -> None:
 
 def analyze_command(args: argparse.Namespace) -> int:
     from tcpharness.analysis.detector import DetectorError
-    from tcpharness.analyze import BadExpression, analyze_files
+    from tcpharness.analyze import BadExpression, NothingToCompare, analyze_files
     from tcpharness.capture_file import NoTcpdump
 
     install_detectors(args.detectors)
@@ -297,7 +297,7 @@ def analyze_command(args: argparse.Namespace) -> int:
 
             return serve_captures(args)
         return analyze_files(args)
-    except (BadExpression, DetectorError) as error:
+    except (BadExpression, NothingToCompare, DetectorError) as error:
         raise UsageError(str(error)) from None
     except NoTcpdump as error:
         print(f"tcpharness: {error}", file=sys.stderr)

@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(
     assert status == OK
     assert f"{tmp_path / 'none'}: No such file or directory\n" in err
     assert f"{text}: not a capture: it begins with 6e6f2063" in err
-    assert "\n1 files: 6 frames, 1 flow\n" in out
+    assert "\n1 file: 6 frames, 1 flow\n" in out
     assert said([str(text), str(tmp_path / "none")], capsys)[0] == USAGE
 
 
@@ -204,7 +204,7 @@ class TestFilter:
     def test_only_what_it_lets_through(self, other: str, capsys: pytest.CaptureFixture[str]) -> None:
         status, out, err = said([other, "--filter", "dst port 106"], capsys)
         assert (status, err) == (OK, "")
-        assert out.startswith(f"{other}: 1 frames, 1 flow\n")
+        assert out.startswith(f"{other}: 1 frame, 1 flow\n")
 
     def test_nanoseconds_survive(self, lost: str, capsys: pytest.CaptureFixture[str]) -> None:
         out = said([lost, "--filter", "tcp", "--json"], capsys)[1]
@@ -278,9 +278,29 @@ def test_two_captures_of_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "option_stripped" not in capsys.readouterr().out
 
 
-def test_a_capture_to_compare_with_that_is_not_there(lost: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["analyze", lost, "--compare", "/nowhere.pcap"]) == OK
-    assert "/nowhere.pcap: No such file" in capsys.readouterr().err
+@pytest.mark.parametrize("capture_filter", [[], ["--filter", "tcp"]])
+def test_without_a_capture_to_compare_with_there_is_no_answer(
+    capture_filter: list[str], lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text").write_text("hello, world")
+    text = str(tmp_path / "text")
+    for other, why in (("/nowhere.pcap", "No such file"), (text, "(not a capture|file format)")):
+        assert main(["analyze", lost, "--compare", other, *capture_filter]) == USAGE
+        out, problem = capsys.readouterr()
+        assert out == ""
+        assert re.fullmatch(f"tcpharness: --compare: {other}: .*{why}.*\n", problem)
+
+
+def test_of_a_damaged_capture_the_beginning_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    near = capture("0.000 > S 0:0(0) <mss 1460,nop,wscale 7>", tmp_path / "near.pcap")
+    far = capture("0.001 > S 0:0(0) <mss 1460> [ttl 63]", tmp_path / "far.pcap")
+    near.write_bytes(near.read_bytes() + b"\0")
+    assert main(["analyze", str(far), "--compare", str(near)]) == OK
+    out, problem = capsys.readouterr()
+    assert "option_stripped" in out
+    assert f"{near}: truncated at byte" in problem
 
 
 def asked(lines: Sequence[str], where: Path) -> tuple[list[str], int, str]:

@@ -112,7 +112,7 @@ def tally_row(tally: Tally) -> tuple[str, ...]:
 
 def summary_of_all(rows: list[Tally], files: int, frames: int, flows: int) -> str:
     """What several files come to together."""
-    heading = f"{files} files: {frames} frames, {plural(flows, 'flow')}"
+    heading = f"{plural(files, 'file')}: {plural(frames, 'frame')}, {plural(flows, 'flow')}"
     lines = [(*tally_row(t)[:3], str(t.files), tally_row(t)[5]) for t in rows]
     return "\n".join([heading, table([OF_FILES, *lines])] if lines else [heading])
 
@@ -123,7 +123,7 @@ def plural(count: int, word: str) -> str:
 
 def summary(report: CaptureReport) -> str:
     other = others(report.not_tcp)
-    return f"{report.frames} frames, {plural(report.flow_count or len(report.flows), 'flow')}" + (
+    return f"{plural(report.frames, 'frame')}, {plural(report.flow_count or len(report.flows), 'flow')}" + (
         f"; not TCP: {other}" if other else ""
     )
 

@@ -87,7 +87,7 @@ def test_several_files_are_summed_up() -> None:
     text = summary_of_all(rows, 2, 24, 4).splitlines()
     assert text[0] == "2 files: 24 frames, 4 flows"
     assert text[3] == "warning  retransmission (rto)  2      2      10.0.0.1.40000 > 10.0.0.2.105"
-    assert summary_of_all([], 2, 1, 1) == "2 files: 1 frames, 1 flow"
+    assert summary_of_all([], 2, 1, 1) == "2 files: 1 frame, 1 flow"
 
 
 def test_of_many_kinds_that_are_not_tcp_the_most_frequent_are_named() -> None:
