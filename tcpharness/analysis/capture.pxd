@@ -7,7 +7,7 @@ from tcpharness.analysis.state cimport Flow, Side
 from tcpharness.packet.pcap cimport Reader
 from tcpharness.packet.segment cimport Segment, read_frame
 
-cdef long long WIDE, END, EACH, EVERY, JITTER_NS, CROWD, CROWD_WATCHES
+cdef long long WIDE, END, EACH, EVERY, JITTER_NS, CROWD, CROWD_WATCHES, DUP_ACK
 
 @cython.final
 cdef class Watch:

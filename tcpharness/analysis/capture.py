@@ -36,7 +36,7 @@ from tcpharness.packet.source import NotReadable
 END_MARKER_ETHERTYPE = 0x88B5
 REMEDIES = "a larger buffer (-B), fewer packets (-c, a filter), less of each (-s), no names (-n)"
 END, EACH, CROWD, CROWD_WATCHES = int(Sign.END), int(Sign.SEGMENT), int(Sign.CROWD), int(WATCHED)
-ICMP = int(Sign.ICMP)
+ICMP, DUP_ACK = int(Sign.ICMP), int(Sign.DUP_ACK)
 EVERY = 1 << 62
 JITTER_NS = 10_000_000  # on a busy host frames of two CPUs change places by less
 WIDE = (1 << 31) - 1
@@ -243,7 +243,10 @@ class Analysis:
                 if event is not None:
                     self.hear(event)
         apply(segment, side, other)
-        settle(side.flow)
+        if side.signs == DUP_ACK:  # these come in numbers, and change nothing else of who may pass by
+            other.repairing = True
+        else:
+            settle(side.flow)
         if side.after:
             self.detect_after(segment, side)
 

@@ -1500,7 +1500,7 @@ def alone(side: Side, grown: Block, right: int) -> bool:
 
 def mark(side: Side, left: int, right: int, fresh: int, now: int) -> None:
     """The records inside left:right are reported; those that end at or below `fresh` have been before."""
-    low, high = 0, len(side.sent)
+    low, high = side.done, len(side.sent)  # what is acknowledged ends before every block
     while low < high:
         middle = (low + high) >> 1
         sent = side.sent[middle]

@@ -51,5 +51,5 @@ cpdef take_options(Segment segment, Py_ssize_t at, bint cut)
 
 cpdef take_option(Segment segment, bytes data, int kind, int length, Py_ssize_t at)
 
-@cython.locals(high="long long", low="long long")
+@cython.locals(high="long long", low="long long", octets="const unsigned char *")
 cpdef long long four_bytes(bytes data, Py_ssize_t at) except? -1

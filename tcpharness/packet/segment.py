@@ -405,7 +405,10 @@ def take_option(segment: Segment, data: bytes, kind: int, length: int, at: int) 
 def four_bytes(data: bytes, at: int) -> int:
     if not COMPILED:
         return int.from_bytes(data[at : at + 4], "big")
-    high, low = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+    if at < 0 or at + 4 > len(data):
+        raise IndexError(f"{at}:{at + 4} of {len(data)} bytes")
+    octets = data
+    high, low = octets[at] << 8 | octets[at + 1], octets[at + 2] << 8 | octets[at + 3]
     return high << 16 | low
 
 
