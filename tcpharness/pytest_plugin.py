@@ -114,6 +114,11 @@ class ScenarioItem(pytest.Item):
 # --- the child that plays ----------------------------------------------------------------------
 
 
+def heed_interrupts() -> None:
+    """SIGINT is what ends the child; a shell that starts us in the background has it ignored by all of us."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Server:
     """`tcpharness serve` as a child: requests by name, answers as they come."""
 
@@ -168,8 +173,9 @@ class Server:
             self._words = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
             try:
                 self._process = subprocess.Popen(
-                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, text=True
-                )
+                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, text=True,
+                    preexec_fn=heed_interrupts,
+                )  # fmt: skip
             except OSError as error:
                 self._words.close()
                 raise ScenarioFailure(f"{' '.join(argv)} can't be started: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -287,6 +288,22 @@ def test_closing_does_not_wait_for_what_nobody_wants(
     server.ask("a", {"file": "good.yaml"})
     process = server._started()
     server.close()
+    assert process.returncode != 0
+
+
+def test_closing_is_heeded_where_interrupts_are_ignored(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    """As in the background of a shell without job control."""
+    (pytester.path / "child.txt").write_text("import signal\nsignal.pause()\n")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server = Server()
+        server.ask("a", {"file": "good.yaml"})
+        process = server._started()
+        server.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.returncode != 0
 
 
