@@ -30,6 +30,7 @@ class Facts:
     order: Order
     usable: bool  # False: a receiver drops it unseen
     cksum: str
+    cksum_field: int  # as the segment has it
     first: bool  # of its flow
     started: bool  # something of this direction was seen before
     heard: bool  # something of the other direction was
@@ -180,6 +181,7 @@ def facts_of(segment: Segment, this: Side, other: Side) -> Facts:
         order=Order(this.order),
         usable=bool(this.usable),
         cksum=this.cksum,
+        cksum_field=segment.cksum,
         first=not this.flow.frames,
         started=bool(this.started),
         heard=bool(other.frames),

@@ -150,6 +150,12 @@ ONLY_THEIRS: dict[str, tuple[tuple[str, Condition], ...]] = {
         ("answers a window probe", lambda f, n: f.answers == "probe"),
         ("answers an offence (challenge_ack)", lambda f, n: f.answers == "offence"),
     ),
+    "bad": (
+        (
+            "0xffff where 0x0000 is computed: to a receiver both are right (RFC 1624 3)",
+            lambda f, n: f.cksum_field == 0xFFFF and not f.cksum,
+        ),
+    ),
 }
 ONLY_OURS: dict[str, tuple[tuple[str, Condition], ...]] = {
     "duplicate_ack": (

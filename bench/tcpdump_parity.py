@@ -153,6 +153,9 @@ def compare(place: str, segment: Segment, ours: str, theirs: str, found: Compari
     if segment.is_tcp and not segment.ip_len and ("IP bad-len 0" in theirs or "[|tcp]" in theirs):
         found.explained["IP length 0: read as a super-packet here, given up by tcpdump 4.99.3"] += 1
         return
+    if tcp and not segment.is_tcp and (why := why_not_tcp(segment)):
+        found.explained[why] += 1
+        return
     if not segment.is_tcp or not tcp:
         if segment.is_tcp or tcp:
             why = "TCP for us alone" if segment.is_tcp else f"TCP for tcpdump alone: here {segment.kind}"
@@ -167,6 +170,15 @@ def compare(place: str, segment: Segment, ours: str, theirs: str, found: Compari
         mine["flags"] = mine["flags"].replace("e", "") or "none"
         found.explained["the flag AE, which tcpdump prints from version 5 on"] += 1
     tell(place, mine, other, found)
+
+
+def why_not_tcp(segment: Segment) -> str:
+    """The reason, where tcpdump prints a TCP header and there is none for us; empty: a difference."""
+    if segment.kind in ("icmp", "icmpv6"):
+        return "an ICMP error, whose quoted segment tcpdump prints"
+    if segment.kind.startswith("linktype "):
+        return f"{segment.kind}, not read here"
+    return ""
 
 
 def tell(place: str, mine: dict[str, str], other: dict[str, str], found: Comparison) -> None:
