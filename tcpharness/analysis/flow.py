@@ -1040,6 +1040,10 @@ def apply_syn(segment: Segment, this: Side, other: Side) -> None:
         remember(segment, this, seq_add(segment.seq, 1))
     else:
         resend(segment, this)
+        if (
+            this.rst_ns >= 0 and flow.handshake < 3
+        ):  # its RST refused one answer; it asks on (RFC 9293 3.10.7.3)
+            this.rst_ns, flow.closed = -1, ""
     this.syn_last_ns = segment.time_ns
     if segment.flags & ACK:
         if other.isn >= 0 and not other.win_known:

@@ -21,7 +21,13 @@ PPP_PROTOCOLS = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6}
 NAMES = {
     0x0806: "arp", 0x8035: "rarp", 0x88CC: "lldp", 0x8863: "pppoe discovery", 0x8864: "pppoe", 0x8847: "mpls",
 }  # fmt: skip
-LINK_NAMES = {7: "ARCNET", 105: "802.11", 119: "802.11", 127: "802.11 radiotap", 163: "802.11"}
+# Of links that are not read, those that captures most often have; the rest have their number.
+LINK_NAMES = {
+    7: "ARCNET", 105: "802.11", 119: "802.11", 127: "802.11 radiotap", 163: "802.11", 178: "Juniper",
+    186: "USB", 187: "Bluetooth HCI", 189: "USB", 195: "802.15.4", 201: "Bluetooth HCI", 220: "USB",
+    227: "CAN", 230: "802.15.4", 249: "USB", 251: "Bluetooth LE", 253: "netlink", 254: "Bluetooth monitor",
+    256: "Bluetooth LE", 272: "nRF sniffer", 283: "802.15.4",
+}  # fmt: skip
 
 
 class Link(NamedTuple):

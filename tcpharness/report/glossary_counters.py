@@ -82,7 +82,7 @@ COUNTERS: tuple[Term, ...] = (
     Term(
         "TcpExtTCPLossProbes",
         "counter",
-        "Tail-loss probes: the last segment again after about two RTTs.",
+        "Tail-loss probes: new data, or the last segment again, after about two RTTs without an ACK.",
         "",
         "RFC 8985 7",
         ("TCPLossProbes",),
@@ -147,7 +147,7 @@ COUNTERS: tuple[Term, ...] = (
     Term(
         "TcpExtListenOverflows",
         "counter",
-        "Handshakes finished while the accept queue was full.",
+        "SYNs, and ACKs that end a handshake, that came while the accept queue was full.",
         "Raise the listener's backlog, or accept faster.",
         "linux/snmp.h",
         ("ListenOverflows",),

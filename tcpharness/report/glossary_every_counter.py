@@ -25,24 +25,24 @@ SyncookiesRecv | ACKs that brought a SYN cookie that is right. | Connections tha
 SyncookiesFailed | ACKs without a connection whose cookie is wrong. | Stray ACKs, or a scan by ACK, once cookies were sent.
 EmbryonicRsts | RSTs that ended a connection in SYN_RECV. | A half-open scan leaves them.
 PruneCalled | Times that a receive queue was compacted for lack of room. | Buffers are too small, or a program does not read.
-RcvPruned | Times that even so segments had to be dropped. | Data that was acknowledged by nobody: it comes again.
+RcvPruned | Segments dropped because compacting the receive queue made no room. | They were not acknowledged: they come again.
 OfoPruned | Times that an out-of-order queue was dropped for room. | All of it will be sent again.
 OutOfWindowIcmps | ICMP errors about a sequence number that is not on its way. | A blind attack, or an old message (RFC 5927).
 LockDroppedIcmps | ICMP errors that came while a program held the socket. | Harmless: the next one is heard.
 ArpFilter | ARP requests not answered because of arp_filter. | Has nothing to do with TCP.
 TW | TIME_WAIT sockets whose time has passed. | One for each connection that this side closed first.
 TWKilled | TIME_WAIT sockets that went before their time. | Rare.
-PAWSActive | SYN-ACKs refused for their timestamp (RFC 7323 5). | Clocks of the other side run backwards: NAT, or a load balancer.
+PAWSActive | SYN-ACKs answered by a RST: they echo a timestamp that no SYN had (RFC 7323 3.2). | Blind injection, or a proxy with timestamps of its own (tsecr_invalid).
 PAWSEstab | Segments refused because their timestamp is older than the last (RFC 7323 5). | Old duplicates; many: two machines behind one address.
-PAWSOldAck | Pure ACKs among those, for data that had been acknowledged. | Reordered ACKs: harmless.
-PAWSTimewait | Segments refused in TIME_WAIT for their timestamp. | The same, after the end.
+PAWSOldAck | Pure ACKs refused for an older timestamp, of data that had been acknowledged. | Reordered ACKs: harmless.
+PAWSTimewait | Segments refused in TIME_WAIT for their timestamp. | Old duplicates of a connection that has ended.
 PAWSPassive | Of old kernels (tcp_tw_recycle): SYNs refused for their timestamp. | Gone since 4.12.
-TSEcrRejected | SYN-ACKs refused because they echo a timestamp that was never sent. | Blind injection, or a broken middlebox.
+TSEcrRejected | ACKs that would end a handshake, refused by a listener and answered by an ACK: they echo a timestamp that no SYN-ACK had. | Blind injection, or a broken middlebox. Recent kernels only.
 BeyondWindow | Segments refused because they end beyond the window. | A sender that ignores the window. Recent kernels only.
 DelayedACKs | ACKs that the delayed-ACK timer sent. | 40 ms of waiting each, at least.
-DelayedACKLocked | Of those: put off because a program held the socket. | Harmless.
+DelayedACKLocked | Delayed ACKs put off because a program held the socket. | Harmless.
 DelayedACKLost | Segments that came a second time, so that an ACK may have been lost or late. | Grows with a peer's spurious retransmissions.
-ListenDrops | SYNs and last ACKs that a listener dropped, whatever the reason. | ListenOverflows is in it; the rest lacked memory or a route.
+ListenDrops | SYNs and last ACKs that a listener dropped, whatever the reason. | ListenOverflows and TCPReqQFullDrop are in it; the rest lacked memory or a route.
 TCPHPHits | Segments taken by the fast path. | The healthy case.
 TCPPureAcks | ACKs without data taken by the slow path. |
 TCPHPAcks | ACKs taken by the fast path. |
@@ -54,8 +54,8 @@ TCPRenoReorder | Times that duplicate ACKs showed reordering. |
 TCPTSReorder | Times that timestamps showed reordering. |
 TCPFACKReorder | Of old kernels: reordering seen by FACK. | Gone since 4.15.
 TCPFullUndo | Recoveries undone: nothing had been lost (by timestamps). | Spurious fast retransmissions.
-TCPPartialUndo | Recoveries undone in part. | The same.
-TCPDSACKUndo | Recoveries undone because DSACK told of duplicates. | The same.
+TCPPartialUndo | Recoveries undone in part: the first retransmissions were not needed. | Reordering, or delay that varies.
+TCPDSACKUndo | Recoveries undone because DSACK told of duplicates. | Spurious fast retransmissions.
 TCPLossUndo | Timeouts undone: nothing had been lost. | The RTO is too short for this path.
 TCPLostRetransmit | Retransmissions that were lost as well. | Heavy loss, or a policer.
 TCPRenoFailures | Recoveries that ended in a timeout, without SACK. |
@@ -68,7 +68,7 @@ TCPSackRecoveryFail | Timeouts during a recovery with SACK. | Retransmissions ge
 TCPRcvCollapsed | Segments joined to save receive memory. | Small segments, full buffers.
 TCPBacklogCoalesce | Segments joined while a program held the socket. | Harmless.
 TCPDSACKOldSent | DSACKs sent for data that had been delivered. | The other side repeats needlessly.
-TCPDSACKOfoSent | DSACKs sent for data that was already in the out-of-order queue. | The same.
+TCPDSACKOfoSent | DSACKs sent for data that was already in the out-of-order queue. | The other side repeats needlessly.
 TCPDSACKOfoRecv | DSACKs received about data beyond the acknowledged. | This side repeats needlessly.
 TCPDSACKRecvSegs | Segments that DSACKs told of. | Not in older kernels.
 TCPDSACKIgnoredOld | DSACKs not used: about too old data. |
@@ -79,14 +79,14 @@ TCPAbortOnMemory | Connections reset for lack of memory, or too many orphans. | 
 TCPAbortOnLinger | Connections reset as FIN_WAIT2 had waited too long (linger2). |
 TCPAbortFailed | RSTs that could not be sent for lack of memory. |
 TCPMemoryPressures | Times that TCP's memory got short (tcp_mem). | All windows shrink.
-TCPMemoryPressuresChrono | Milliseconds spent so. |
+TCPMemoryPressuresChrono | Milliseconds in which TCP's memory was short (tcp_mem). |
 TCPSACKDiscard | SACK blocks that are none: out of range. | A broken middlebox that rewrites numbers.
 TCPSpuriousRTOs | Timeouts that F-RTO found to be spurious (RFC 5682). | The RTO is too short, or the path stalled.
 TCPMD5NotFound | Segments without the MD5 signature that is demanded. | BGP with a missing password.
 TCPMD5Unexpected | Segments with an MD5 signature that nobody asked for. |
 TCPMD5Failure | Segments with a wrong MD5 signature. | A wrong password, or forgery.
 TCPSackShifted | Blocks joined in the send queue as SACK covered them. | Bookkeeping.
-TCPSackMerged | The same, whole segments. | Bookkeeping.
+TCPSackMerged | Whole segments joined in the send queue as SACK covered them. | Bookkeeping.
 TCPSackShiftFallback | SACKed blocks that could not be joined. | Bookkeeping.
 TCPBacklogDrop | Segments dropped as a socket's backlog was full. | A program that holds its socket too long; the receive buffer's size bounds it.
 PFMemallocDrop | Packets dropped that had used emergency memory. |
@@ -116,7 +116,7 @@ TCPHystartTrainDetect | Slow starts ended by ACK trains (cubic). |
 TCPHystartTrainCwnd | The congestion windows at those ends, summed. |
 TCPHystartDelayDetect | Slow starts ended by growing delay (cubic). |
 TCPHystartDelayCwnd | The congestion windows at those ends, summed. |
-TCPACKSkippedSynRecv | ACKs not sent in SYN_RECV, to limit their rate. | tcp_invalid_ratelimit, for all that follow.
+TCPACKSkippedSynRecv | ACKs not sent in SYN_RECV, to limit their rate. | tcp_invalid_ratelimit sets how many.
 TCPACKSkippedPAWS | ACKs not sent to segments with old timestamps. |
 TCPACKSkippedSeq | ACKs not sent to segments out of the window. | Many: two sides that disagree, an ACK storm cut short.
 TCPACKSkippedFinWait2 | ACKs not sent in FIN_WAIT2. |
@@ -125,22 +125,22 @@ TCPACKSkippedChallenge | Challenge ACKs not sent (RFC 5961 7). |
 TCPMTUPFail | Probes for a larger MTU that were lost. | RFC 4821; tcp_mtu_probing.
 TCPMTUPSuccess | Probes for a larger MTU that arrived. |
 TCPDelivered | Segments known to have arrived, by ACK or SACK. |
-TCPDeliveredCE | Of those: marked for congestion (ECN). |
+TCPDeliveredCE | Segments known to have arrived with a mark of congestion (ECN). |
 TCPAckCompressed | ACKs spared because they follow each other too closely. | tcp_comp_sack_nr.
 TCPZeroWindowDrop | Segments dropped because the window is closed. | A sender that ignores it; a probe with data.
 TCPRcvQDrop | Segments dropped because the receive queue is full. |
 TCPWqueueTooBig | Segments not cut smaller: the send queue is too long already. | SACK attacks of 2019 (CVE-2019-11478).
 TcpTimeoutRehash | Timeouts that made a flow try another path (IPv6 flow label, txhash). |
-TcpDuplicateDataRehash | The same, at a receiver that gets duplicates. |
+TcpDuplicateDataRehash | Duplicates that made a receiver send its ACKs another way (IPv6 flow label, txhash). |
 TCPMigrateReqSuccess | Half-open connections handed to another listener. | tcp_migrate_req.
-TCPMigrateReqFailure | Those that could not be. |
+TCPMigrateReqFailure | Half-open connections that could not be handed to another listener. |
 TCPPLBRehash | Paths changed because of congestion (PLB). |
-TCPAORequired | Segments without the TCP-AO that is demanded (RFC 5925). | Recent kernels only, and those below.
+TCPAORequired | Segments without the TCP-AO that is demanded (RFC 5925). | Recent kernels only.
 TCPAOBad | Segments with a wrong TCP-AO. |
 TCPAOKeyNotFound | Segments with a TCP-AO key that is not known. |
 TCPAOGood | Segments with a right TCP-AO. |
 TCPAODroppedIcmps | ICMP errors ignored for a connection with TCP-AO. |
-TCPPrequeued | Of old kernels: segments left for the program to process. | Gone since 4.14, and those below.
+TCPPrequeued | Of old kernels: segments left for the program to process. | Gone since 4.14.
 TCPDirectCopyFromBacklog | Of old kernels: bytes copied from the backlog. |
 TCPDirectCopyFromPrequeue | Of old kernels: bytes copied from the prequeue. |
 TCPPrequeueDropped | Of old kernels: segments dropped from the prequeue. |

@@ -19,9 +19,9 @@ MPFallbackTokenInit | Connections that became plain TCP for want of a token. |
 MPTCPRetrans | Data sent again at the level of MPTCP, on this or another subflow. | A subflow stalls.
 MPJoinNoTokenFound | MP_JOINs whose token is nobody's. | Late joins, or a load balancer that spreads one connection.
 MPJoinSynRx | SYNs received that join a connection. |
-MPJoinSynBackupRx | Of those: as a backup. |
+MPJoinSynBackupRx | SYNs received that join a connection as a backup. |
 MPJoinSynAckRx | SYN-ACKs received of joins. |
-MPJoinSynAckBackupRx | Of those: as a backup. |
+MPJoinSynAckBackupRx | SYN-ACKs received that join a connection as a backup. |
 MPJoinSynAckHMacFailure | SYN-ACKs of joins with a wrong HMAC. | Another connection's, or an attack.
 MPJoinAckRx | Third ACKs received of joins. |
 MPJoinAckHMacFailure | Third ACKs of joins with a wrong HMAC. | Another connection's, or an attack.
@@ -39,7 +39,7 @@ DSSNoMatchTCP | Mappings that do not fit the subflow's sequence numbers. |
 DataCsumErr | Mappings with a wrong data checksum. | A middlebox changes the stream.
 OFOQueueTail | Segments put at the end of the out-of-order queue of the connection. | Subflows of unlike delay.
 OFOQueue | Segments put into the out-of-order queue of the connection. | Subflows of unlike delay.
-OFOMerge | Of those: joined to a neighbour. |
+OFOMerge | Out-of-order segments joined to a neighbour. |
 NoDSSInWindow | Segments without a mapping in the window. |
 DuplicateData | Data that came twice, on this or another subflow. |
 AddAddr | ADD_ADDRs received. |

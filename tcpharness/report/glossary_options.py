@@ -50,7 +50,7 @@ TCP_OPTIONS = (
         2,
         (("mss", 2),),
         "In a SYN: the largest payload the sender will take in one segment.",
-        "Missing: 536 (IPv4) or 1220 (IPv6) is assumed. Smaller than MTU - 40: something clamps it.",
+        "Missing: 536 (IPv4) or 1220 (IPv6) is assumed. Smaller than MTU - 40 (IPv6: - 60): something clamps it.",
         "RFC 9293 3.7.1",
         "maximum segment size",
     ),

@@ -92,6 +92,13 @@ def injected_reset(segment: Segment, this: Side, other: Side) -> Hit | None:
         0.001 < S. 0:0(0) ack 1 <TS val 1 ecr 1> [id 9]
         0.002 > P. 1:11(10) ack 1 <TS val 2 ecr 1> [id 8]
         0.003 < R 1:1(0) win 0 [id 0]
+    silent: it refused one answer and asks on (RFC 9293 3.10.7.3)
+        0.000 > S 0:0(0) <mss 1460,sackOK,TS val 500 ecr 0>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 9 ecr 5>
+        0.002 > R 1:1(0) win 0
+        1.000 > S 0:0(0) <mss 1460,sackOK,TS val 1500 ecr 0>
+        1.001 < S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 10 ecr 1500>
+        1.002 > . 1:1(0) ack 1 <TS val 1501 ecr 10>
     """
     if this.reset_class == "exact" and this.reset_evidence and segment.flags & 4:
         strength = "strong" if len(this.reset_evidence) > 1 else "fair"

@@ -178,8 +178,9 @@ def sack_without_permission(segment: Segment, this: Side, other: Side) -> Hit | 
 def mss_tiny(segment: Segment, this: Side, other: Side) -> Hit | None:
     """An MSS below 536 bytes in a SYN.
 
-    why it matters: Ten times the packets: a very small link, a mistake, or an attack on a processor.
-    what to do: Linux refuses what is below net.ipv4.tcp_min_snd_mss (48).
+    why it matters: Many more packets for the same bytes: a very small link, a mistake, or an attack on a
+        processor.
+    what to do: Nothing: Linux cuts no smaller than net.ipv4.tcp_min_snd_mss (48), options included.
     limits: None.
     fires: 48
         0.000 > S 0:0(0) <mss 48>

@@ -31,20 +31,30 @@ def small_initial_window(segment: Segment, this: Side, other: Side) -> Hit | Non
 def tsecr_invalid(segment: Segment, this: Side, other: Side) -> Hit | None:
     """A SYN-ACK that echoes a timestamp which no SYN had (RFC 7323 3.2).
 
-    why it matters: The client drops it (TCPTSEcrRejected) and sends its SYN again: a proxy that answers with
-        timestamps of its own, or a forged answer.
+    why it matters: Linux answers it by a RST (PAWSActive) and sends its SYN again when its timer runs out:
+        a proxy that answers with timestamps of its own, or a forged answer.
     what to do: Compare its TTL with the server's other segments.
-    limits: Looked at in the handshake only, where the stack looks at it, too.
+    limits: Looked at in the handshake only, where the stack looks at it, too. After several SYNs an older
+        timestamp is taken for that of one of them.
+    fires: an older one, though there was one SYN
+        0.000 > S 0:0(0) <mss 1460,sackOK,TS val 500 ecr 0>
+        0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 9 ecr 5>
     fires: another's
         0.000 > S 0:0(0) <mss 1460,sackOK,TS val 500 ecr 0>
         0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 9 ecr 70000>
     silent: the SYN's
         0.000 > S 0:0(0) <mss 1460,sackOK,TS val 500 ecr 0>
         0.001 < S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 9 ecr 500>
+    silent: the first one's, when there were two
+        0.000 > S 0:0(0) <mss 1460,sackOK,TS val 500 ecr 0>
+        1.000 > S 0:0(0) <mss 1460,sackOK,TS val 1500 ecr 0>
+        1.001 < S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 9 ecr 500>
     """
     if not segment.flags & ACK or segment.tsecr < 0 or not other.ts_ok:
         return None
-    if seq_diff(segment.tsecr, other.ts_high) <= 0 and (segment.tsecr or not other.ts_high):
+    ahead = seq_diff(segment.tsecr, other.ts_high)
+    may_be = ahead == 0 or (ahead < 0 and other.syns > 1)
+    if may_be and (segment.tsecr or not other.ts_high):
         return None
     return Hit(f"echoes {segment.tsecr}, the SYN's timestamp was {other.ts_high}")
 
