@@ -131,7 +131,8 @@ class Progress:
         if now >= self.next_ns:
             self.next_ns = now + SHOWN_EVERY_NS
             self.shown = True
-            self.out.write(f"\r{self.line(done, now - self.start_ns)}\x1b[K")
+            line = fitted(self.line(done, now - self.start_ns), columns_of(self.out))
+            self.out.write(f"\r{line}\x1b[K")
             self.out.flush()
 
     def line(self, done: int, took_ns: int) -> str:
@@ -146,6 +147,18 @@ class Progress:
         if self.shown:
             self.out.write("\r\x1b[K")
             self.out.flush()
+
+
+def columns_of(terminal: TextIO) -> int:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except OSError:  # no terminal
+        return 80
+
+
+def fitted(line: str, columns: int) -> str:
+    """On one row, or it could not be erased; what is cut is the beginning, a long file name."""
+    return line if len(line) < columns else "..." + line[-max(columns - 4, 1) :]
 
 
 # --- the capture filter ------------------------------------------------------------------------

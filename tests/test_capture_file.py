@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from tcpharness.capture_file import Input, Progress
+from tcpharness.capture_file import Input, Progress, fitted
 
 SECOND = 1_000_000_000
 
@@ -43,3 +43,9 @@ def test_of_unknown_length() -> None:
 def test_a_beginning_that_was_read_already_comes_first() -> None:
     file = Input(io.BytesIO(b"cd"), begin=b"ab")
     assert [file.read(), file.read(), file.read()] == [b"ab", b"cd", b""]
+
+
+def test_a_line_that_is_too_long_keeps_its_end_and_stays_on_one_row() -> None:
+    assert fitted("a.pcap: 3%, 1 s left", 80) == "a.pcap: 3%, 1 s left"
+    assert fitted("/a/long/way/to/a.pcap: 3%", 12) == "...pcap: 3%"
+    assert [len(fitted("x" * 100, columns)) for columns in (80, 100, 101)] == [79, 99, 100]
