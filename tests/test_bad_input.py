@@ -160,3 +160,20 @@ def test_standard_input(data: bytes, status: int) -> None:
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     assert done.returncode == status, done.stderr
     assert (b"frames" in done.stdout) == (status == OK)
+
+
+@pytest.mark.parametrize(
+    ("linktype", "frame", "kind"),
+    [
+        (1, b"\2" * 12 + b"\x08\x06" + b"\0" * 28, "arp"),
+        (101, b"\x45\0\0\x28\0\1\0\0\x40\x84\0\0\x0a\0\0\1\x0a\0\0\2" + b"\0" * 20, "sctp"),
+        (189, b"\0" * 64, "linktype 189 (USB)"),
+        (201, b"\0" * 20, "linktype 201 (Bluetooth HCI)"),
+        (9999, b"\0" * 20, "linktype 9999"),
+    ],
+)
+def test_a_capture_without_tcp_says_what_it_holds(linktype: int, frame: bytes, kind: str, said: Said) -> None:
+    header = pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, linktype)
+    status, out, line = said(header + pack("<IIII", 1_700_000_000, 0, len(frame), len(frame)) + frame)
+    assert (status, line) == (OK, "")
+    assert f": 1 frame, 0 flows; not TCP: 1 {kind}\n" in out
