@@ -32,6 +32,7 @@ FIELDS = (
     "is_tcp", "tcp_len", "payload_len", "next_seq", "whole", "malformed", "sport", "dport", "seq", "ack",
     "flags", "win", "cksum", "urg", "offset", "reserved", "mss", "wscale", "sack_ok", "sack_count", "tsval",
     "tsecr", "src", "dst", "src_mac", "dst_mac", "payload", "tcp_bytes", "ip_header", "options", "sacks",
+    "bare", "odd",
 )  # fmt: skip
 OF_TCP = FIELDS.index("tcp_len")  # from there on, fields of TCP
 FIELDS_OF, PLACES_OF = attrgetter(*FIELDS), attrgetter(*PLACES)
