@@ -49,6 +49,7 @@ def test_an_interrupt_ends_the_run_at_once_and_leaves_nothing(tmp_path: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background's would be ignored
     ) as run:
         assert run.stdout is not None
         ended = [run.stdout.readline(), run.stdout.readline()]  # both cases of refused.yaml

@@ -42,8 +42,8 @@ MAX_MESSAGE = 8192
 MAX_FDS = 64
 CANNOT_START = 127  # as shells have it
 PROGRAM_FILES = 1024  # the soft limit that programs expect; ours is higher (door.py)
-# Ignored by Python or by us, which exec would keep.
-DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+# Ignored by Python, by us, or by who started us (nohup, a shell's background), which exec would keep.
+DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 @dataclass(frozen=True, slots=True)
