@@ -1,6 +1,6 @@
 cimport cython
 
-from tcpharness.packet.pcapng cimport Interface, Section
+from tcpharness.packet.pcapng cimport Interface, Section, check_closing
 from tcpharness.packet.source cimport Source
 
 cdef long long MOST_FRAME_LEN, MOST_BLOCK_LEN
@@ -29,7 +29,7 @@ cdef class Reader:
     @cython.locals(source=Source, section=Section, data="bytes", at="Py_ssize_t", kind="long long",
                    length="long long", big="bint")
     cpdef bint next_block(self) except -1
-    @cython.locals(source=Source, interface=Interface, data="bytes", at="Py_ssize_t", number="long long",
+    @cython.locals(source=Source, interface=Interface, data="bytes", at="Py_ssize_t", end="Py_ssize_t", number="long long",
                    high="long long", low="long long", cap_len="long long", wire_len="long long")
     cpdef packet_block(self, Section section, bint big, long long length)
 

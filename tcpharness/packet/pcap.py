@@ -22,6 +22,7 @@ from tcpharness.packet.pcapng import (
     PACKET,
     SECTION_HEADER,
     Section,
+    check_closing,
     note_drops,
     read_block,
     read_section,
@@ -197,6 +198,8 @@ class Reader:
             number, high = four_little(data, at + 8), four_little(data, at + 12)
             low = four_little(data, at + 16)
             cap_len, wire_len = four_little(data, at + 20), four_little(data, at + 24)
+        end = at + ((length + 3) & ~3)
+        check_closing(length, four_big(data, end - 4) if big else four_little(data, end - 4), source.at)
         interface = section.interface(number, source.at)
         if 32 + cap_len > length:
             raise NotReadable(
@@ -212,7 +215,7 @@ class Reader:
             self.time_ns = interface.time_ns(high, low)
         self.wire_len = wire_len if wire_len > cap_len else cap_len
         self.linktype, self.interface = interface.linktype, number
-        source.skip((length + 3) & ~3)
+        source.skip(end - at)
 
 
 def four_little(data: bytes, at: int) -> int:

@@ -16,3 +16,5 @@ cdef class Section:
     cdef public list interfaces
     cpdef drops(self, Interface interface, total)
     cpdef Interface interface(self, long long number, long long at)
+
+cpdef check_closing(long long length, long long closing, long long at)

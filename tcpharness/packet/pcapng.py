@@ -83,7 +83,7 @@ def read_block(source: Source, section: Section, kind: int, length: int) -> Fram
         section.interfaces = []
         return None
     source.skip(8)
-    body = _body(source, length, at)
+    body = _body(source, section.order, length, at)
     try:
         return _block(section, kind, body, at)
     except StructError:
@@ -100,12 +100,20 @@ def read_section(source: Source, dropped: int = 0) -> Section:
     total = Struct(order + "I").unpack(head[:4])[0]
     if total < 28 or total > MOST_BLOCK_LEN:
         raise NotReadable(f"byte {at}: a section header of {total} bytes is not believable")
-    if len(source.take(total - 12)) < total - 12:
+    rest = source.take(total - 12)
+    if len(rest) < total - 12:
         raise NotReadable(f"truncated at byte {source.at}: inside the section header")
+    check_closing(total, Struct(order + "I").unpack(rest[-4:])[0], at)
     return Section(order == ">", dropped)
 
 
-def _body(source: Source, length: int, at: int) -> bytes:
+def check_closing(length: int, closing: int, at: int) -> None:
+    """A block says its length at both ends, so that a file can be read backwards; raises where it differs."""
+    if length != closing:
+        raise NotReadable(f"byte {at}: a block of {length} bytes closes as one of {closing}")
+
+
+def _body(source: Source, order: str, length: int, at: int) -> bytes:
     if length < 12 or length > MOST_BLOCK_LEN:
         raise NotReadable(f"byte {at}: a block of {length} bytes is not believable")
     padded = (length + 3) & ~3
@@ -114,6 +122,7 @@ def _body(source: Source, length: int, at: int) -> bytes:
         raise NotReadable(
             f"truncated at byte {source.at}: a block of {length} bytes ends after {len(rest) + 8}"
         )
+    check_closing(length, Struct(order + "I").unpack(rest[-4:])[0], at)
     return rest[:-4]
 
 

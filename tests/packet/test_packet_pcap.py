@@ -146,6 +146,11 @@ def test_cut_anywhere_the_rest_is_read_and_the_byte_is_named(data: bytes) -> Non
             "a packet of interface 3, of which there is no description",
         ),
         (section("<") + pack("<II", 6, 3), "byte 28: a block of 3 bytes is not believable"),
+        (section("<")[:-4] + pack("<I", 32), "byte 0: a block of 28 bytes closes as one of 32"),
+        (
+            section("<") + interface("<")[:-4] + pack("<I", 24),
+            "byte 28: a block of 20 bytes closes as one of 24",
+        ),
         (
             section("<") + interface("<") + block("<", 6, b"\0" * 8),
             "a block of type 6 is shorter than its own fields",
@@ -166,6 +171,15 @@ def test_what_is_wrong_is_one_line_with_the_byte(data: bytes, says: str) -> None
     list(reader)
     assert len(reader.problems) == 1
     assert says in reader.problems[0]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_packet_whose_block_closes_otherwise_ends_what_can_be_read(order: str) -> None:
+    good = section(order) + interface(order) + enhanced(order, 0, 1, b"first")
+    lying = enhanced(order, 0, 2, b"second")[:-4] + pack(order + "I", 44)
+    reader = Reader(BytesIO(good + lying + enhanced(order, 0, 3, b"third")))
+    assert [frame.data for frame in reader] == [b"first"]
+    assert reader.problems == [f"byte {len(good)}: a block of 40 bytes closes as one of 44"]
 
 
 @pytest.mark.parametrize("padding", [b"", b"\0" * 700])
