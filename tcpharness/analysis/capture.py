@@ -176,11 +176,7 @@ class Analysis:
                 self.count(segment)
                 continue
             read_frame(segment, reader.data, at, at + reader.cap_len, reader.linktype)
-            if segment.is_tcp and not segment.mf:
-                self.count(segment)
-                self.see_tcp(segment)
-            else:
-                self.see(segment)
+            self.see(segment)
 
     def is_of_another(self, reader: Reader) -> bool:
         """True for a plain segment of another share's flow, which need not be decoded here."""
@@ -339,9 +335,8 @@ class Analysis:
 
     def take(self, watch: Watch, hit: Hit, segment: Segment, of: Side | Episode) -> None:
         """Counts the finding, and keeps it while there is room: later evidence may change also the others."""
-        if hit.replaces:
-            for old, new in hit.replaces:
-                self.replace(old, new)
+        for old, new in hit.replaces:
+            self.replace(old, new)
         counted = (watch.name, hit.kind, hit.level or watch.level)
         # The first of its kind is kept in any case: a table of counts says where to look.
         full = watch.kept >= self.most_findings and counted in self.counts
